@@ -1,0 +1,1 @@
+"""Worlds a robot can live in without hardware."""

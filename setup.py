@@ -1,0 +1,81 @@
+"""How SAGE is packaged: every package by name, version ranges, commands and extras.
+
+The ranges reach from JetPack 6 (Python 3.10) to current releases; the exact versions that are
+tested together are pinned in ``constraints/``. Tool settings live in ``pyproject.toml``.
+"""
+
+from __future__ import annotations
+
+from setuptools import setup
+
+PACKAGES = [
+    "sage",
+    "sage.commands",
+    "sage.effectors",
+    "sage.irp",
+    "sage.navigation",
+    "sage.sensors",
+    "sage.telemetry",
+    "sage.worlds",
+    "models",
+    "plugins",
+    "orchestrator",
+    "memory",
+]
+
+# Whatever is shipped beside the code: weights, their model cards, settings, words.
+DATA = ["*.onnx", "*.json", "*.yaml", "*.md", "*.txt", "py.typed"]
+
+RUN = [
+    "numpy>=1.26,<3",
+    "pyyaml>=6.0,<7",
+    "onnxruntime>=1.18,<2",
+    "opencv-python-headless>=4.9,<6",
+    "mujoco>=3.2,<5",
+    "rich>=13.7,<16",
+    "msgspec>=0.18,<1",
+]
+
+EXTRAS = {
+    # Training and export. The runtime never imports torch.
+    "train": ["torch>=2.4,<3", "onnx>=1.16,<2", "onnxscript>=0.1"],
+    # The TensorRT backend; TensorRT itself comes with JetPack.
+    "jetson": ["pycuda>=2024.1"],
+    # Lanes on other machines.
+    "fleet": ["ray>=2.30,<3"],
+    # Peers that the benchmarks measure against.
+    "bench": ["scipy>=1.11,<2"],
+    "dev": [
+        "hypothesis>=6.100,<7",
+        "mypy>=1.11,<3",
+        "onnx>=1.16,<2",
+        "pytest>=8.2,<10",
+        "ruff>=0.8,<1",
+        "types-PyYAML>=6.0",
+    ],
+}
+
+setup(
+    name="sage-irp",
+    version="0.1.0",
+    description="An edge robotics runtime: every model refines, one budget decides who steps next.",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    python_requires=">=3.10,<3.13",
+    packages=PACKAGES,
+    # With the root named, an editable install is one plain path entry. Regular packages on a path
+    # entry win over folders of the same name without __init__.py; import hooks would not.
+    package_dir={"": "."},
+    package_data=dict.fromkeys(PACKAGES, DATA),
+    install_requires=RUN,
+    extras_require=EXTRAS,
+    # Your own plugins are found through the entry-point group "sage.plugins": in your package's
+    # setup.py, entry_points={"sage.plugins": ["my-plugin = my_package.my_module:MyPlugin"]}.
+    entry_points={"console_scripts": ["sage = sage.__main__:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Operating System :: POSIX :: Linux",
+    ],
+)

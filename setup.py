@@ -44,7 +44,7 @@ EXTRAS = {
     # Lanes on other machines.
     "fleet": ["ray>=2.30,<3"],
     # Peers that the benchmarks measure against.
-    "bench": ["scipy>=1.11,<2"],
+    "bench": ["pytorch-mppi>=0.8", "torch>=2.4,<3"],
     "dev": [
         "hypothesis>=6.100,<7",
         "mypy>=1.11,<3",

@@ -1,0 +1,1 @@
+"""What SAGE remembers: experiences worth keeping, and what sleep makes of them."""

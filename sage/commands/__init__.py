@@ -1,0 +1,1 @@
+"""The commands of ``sage``: one module each, found through the table in ``cli``."""

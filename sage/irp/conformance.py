@@ -102,7 +102,9 @@ def _loop_faults(plugin: IRPPlugin[Any, Any], observation: Any) -> list[str]:
         return [f"the refinement failed: {first.error!r}"]
     faults = []
     if _run(plugin, observation).trajectory.energies != first.trajectory.energies:
-        faults.append("the same observation gives another energy curve: keep randomness in the state")
+        faults.append(
+            "the same observation gives another energy curve: keep randomness in the state"
+        )
     best = first.trajectory.best_energy
     if best is None or best > first.trajectory.energies[0]:
         faults.append("no answer better than or equal to the first step's")
@@ -132,5 +134,7 @@ def _thread_faults(plugin: IRPPlugin[Any, Any], observations: list[Any]) -> list
     for thread in threads:
         thread.join()
     mixed = sorted({number for number, energies in curves if energies != alone[number]})
-    return [f"observation {number}: another energy curve when threads share the plugin"
-            for number in mixed]
+    return [
+        f"observation {number}: another energy curve when threads share the plugin"
+        for number in mixed
+    ]

@@ -100,9 +100,7 @@ class Refinement(Generic[S, R]):
         self._next_step_s = expected_step_s
         self._on_step = on_step
         self._stopwatch = stopwatch
-        self._settled: Callable[[S, S], HaltReason | None] | None = getattr(
-            plugin, "settled", None
-        )
+        self._settled: Callable[[S, S], HaltReason | None] | None = getattr(plugin, "settled", None)
         self._cancelled = False
         self._state: S | None = None
         self._best: S | None = None

@@ -11,11 +11,11 @@ R = TypeVar("R")
 
 
 class StepRecord(NamedTuple):
-    """One step as telemetry sees it: ``index`` counts from 0."""
+    """One step as telemetry sees it: ``step`` counts from 0."""
 
     plugin: str
     refinement: int
-    index: int
+    step: int
     energy: float
     cost_s: float
 

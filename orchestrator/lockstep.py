@@ -1,0 +1,78 @@
+"""Virtual time: lanes that run one after the other as if they ran side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.hrm import HRMOrchestrator
+from orchestrator.lane import Lane, Turn, step
+from sage.clock import VirtualClock
+
+_NEVER = float("inf")
+
+
+class LockStep:
+    """Drives an orchestrator and a world in virtual time.
+
+    Each step is really computed; its measured lane time is when its effects show. So lanes
+    overlap as they would on hardware that has one processor for each, a run does not depend on
+    what else the machine does in between, and the world waits while a plugin thinks.
+
+    Args:
+        orchestrator: one that was not started.
+        clock: the same one that the orchestrator and the world read.
+        advance: moves the world by so many seconds, delivering its observations.
+        sample_s: observations fall on multiples of this period.
+        each_tick: called after each of the H level's ticks.
+    """
+
+    def __init__(
+        self,
+        orchestrator: HRMOrchestrator,
+        clock: VirtualClock,
+        advance: Callable[[float], None],
+        *,
+        sample_s: float = 0.05,
+        each_tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._orchestrator = orchestrator
+        self._clock = clock
+        self._advance = advance
+        self._sample_s = sample_s
+        self._each_tick = each_tick
+        self._under_way: dict[Lane, tuple[float, Turn]] = {}
+        self._next_tick_s = clock.now_s()
+        self._next_sample_s = clock.now_s() + sample_s
+
+    def run_until(self, time_s: float, done: Callable[[], bool] = lambda: False) -> None:
+        """Go on until ``time_s``, or until ``done`` says so after a tick."""
+        clock = self._clock
+        while clock.now_s() < time_s:
+            now_s = clock.now_s()
+            if now_s >= self._next_tick_s:
+                self._orchestrator.tick()
+                self._each_tick()
+                self._next_tick_s += self._orchestrator.config.cycle_s
+                if done():
+                    return
+            for lane in self._orchestrator.lanes.values():
+                if lane not in self._under_way:
+                    self._begin(lane, now_s)
+            ends_s = min((end_s for end_s, _ in self._under_way.values()), default=_NEVER)
+            until_s = min(time_s, ends_s, self._next_tick_s, self._next_sample_s)
+            if until_s > now_s:
+                self._advance(until_s - now_s)
+                clock.advance_to(until_s)
+            if until_s >= self._next_sample_s:
+                self._next_sample_s += self._sample_s
+            for lane, (end_s, turn) in tuple(self._under_way.items()):
+                if end_s <= until_s:
+                    del self._under_way[lane]
+                    lane.settle(turn)
+
+    def _begin(self, lane: Lane, now_s: float) -> None:
+        lane.take_in()
+        job = lane.choose()
+        if job is not None:
+            turn = step(job)
+            self._under_way[lane] = (now_s + turn.cost_s, turn)

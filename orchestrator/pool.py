@@ -1,0 +1,143 @@
+"""One lane's share of the cycle's ATP, and the books that keep it balanced."""
+
+from __future__ import annotations
+
+import threading
+
+from sage.irp import BudgetError, Meter
+
+
+class Account:
+    """The books of one live refinement: its meter, its weight and its floor."""
+
+    __slots__ = ("base_atp", "floor_atp", "meter", "weight")
+
+    def __init__(self, meter: Meter, weight: float, floor_atp: float) -> None:
+        self.meter = meter
+        self.weight = weight
+        self.floor_atp = floor_atp
+        self.base_atp = 0.0
+        """What the meter had spent when this cycle began."""
+
+
+class LanePool:
+    """Shares ``cap_atp`` per cycle among the refinements that live on one lane.
+
+    At every instant the grants of a cycle sum to at most the cap, whatever registers, finishes,
+    fails or is cancelled: what has been spent stays granted, and what is left is shared anew
+    whenever somebody comes or goes. So what an early stop frees reaches a running refinement
+    before its next step. A step that cost more than was left becomes a debt of the next cycle.
+
+    Grants go by weight (trust) above floors. Safe from any thread.
+    """
+
+    def __init__(self, cap_atp: float, atp_per_s: float) -> None:
+        if not cap_atp > 0.0:
+            raise BudgetError(f"a lane needs more than 0 ATP per cycle, got {cap_atp}")
+        self.cap_atp = cap_atp
+        self.atp_per_s = atp_per_s
+        self._lock = threading.Lock()
+        self._accounts: list[Account] = []
+        self._budget_atp = cap_atp  # this cycle's cap, less the last one's debt
+        self._closed_spent_atp = 0.0
+        self._closed_granted_atp = 0.0
+
+    @property
+    def granted_atp(self) -> float:
+        """The sum of this cycle's grants, of live and of finished refinements."""
+        with self._lock:
+            live = sum(account.meter.granted_atp - account.base_atp for account in self._accounts)
+            return live + self._closed_granted_atp
+
+    @property
+    def spent_atp(self) -> float:
+        """What this cycle has spent so far; above the cap after an overrun."""
+        with self._lock:
+            return self._spent()
+
+    def open(self, weight: float, floor_atp: float, reserve_atp: float = 0.0) -> Account | None:
+        """Open the books of a new refinement.
+
+        Args:
+            weight: its share above the floors, relative to the others' (> 0).
+            floor_atp: what it gets in each cycle before anything is shared.
+            reserve_atp: the worst case of its first step.
+
+        Returns:
+            The account, or None where the reserve does not fit into this cycle any more.
+        """
+        if not weight > 0.0:
+            raise BudgetError(f"a weight must be positive, got {weight}")
+        floor_atp = min(max(floor_atp, reserve_atp), self.cap_atp)
+        with self._lock:
+            promised = sum(
+                max(0.0, account.floor_atp - (account.meter.spent_atp - account.base_atp))
+                for account in self._accounts
+            )
+            left = self._budget_atp - self._spent() - promised
+            if left < min(reserve_atp, self.cap_atp) or left <= 0.0:
+                return None
+            account = Account(Meter(0.0, atp_per_s=self.atp_per_s), weight, floor_atp)
+            self._accounts.append(account)
+            self._share()
+            return account
+
+    def close(self, account: Account) -> float:
+        """Close the books of a refinement that ended; returns the ATP that others get now."""
+        with self._lock:
+            try:
+                self._accounts.remove(account)
+            except ValueError:
+                raise BudgetError("this account was closed before") from None
+            meter = account.meter
+            spent = meter.spent_atp - account.base_atp
+            granted = meter.granted_atp - account.base_atp
+            self._closed_spent_atp += spent
+            self._closed_granted_atp += min(spent, granted)
+            meter.granted_atp = min(meter.granted_atp, meter.spent_atp)
+            self._share()
+            return max(0.0, granted - spent)
+
+    def new_cycle(self) -> float:
+        """Begin a cycle: every grant lapses and is made anew. Returns what the last one spent."""
+        with self._lock:
+            spent = self._spent()
+            debt = max(0.0, spent - self._budget_atp)
+            self._budget_atp = self.cap_atp - debt
+            self._closed_spent_atp = self._closed_granted_atp = 0.0
+            for account in self._accounts:
+                account.base_atp = account.meter.spent_atp
+                account.meter.granted_atp = account.base_atp
+            self._share()
+            return spent
+
+    def _spent(self) -> float:
+        live = 0.0
+        for account in self._accounts:
+            live += account.meter.spent_atp - account.base_atp
+        return live + self._closed_spent_atp
+
+    def _share(self) -> None:
+        """Share what this cycle has left; each meter's spending is read once."""
+        accounts = self._accounts
+        if not accounts:
+            return
+        spent = [account.meter.spent_atp for account in accounts]
+        left = self._budget_atp - self._closed_spent_atp
+        weights = floors = 0.0
+        for account, spent_atp in zip(accounts, spent, strict=True):
+            used = spent_atp - account.base_atp
+            left -= used
+            weights += account.weight
+            floors += max(0.0, account.floor_atp - used)
+        if left <= 0.0:
+            for account, spent_atp in zip(accounts, spent, strict=True):
+                meter = account.meter
+                meter.granted_atp = min(meter.granted_atp, max(spent_atp, account.base_atp))
+            return
+        scale = min(1.0, left / floors) if floors > 0.0 else 0.0
+        rest = max(0.0, left - floors) / weights
+        for account, spent_atp in zip(accounts, spent, strict=True):
+            used = spent_atp - account.base_atp
+            share = max(0.0, account.floor_atp - used) * scale + rest * account.weight
+            account.meter.granted_atp = spent_atp + share

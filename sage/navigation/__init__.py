@@ -1,0 +1,1 @@
+"""Finding the way: obstacle grid, routes, pose tracking, and the task that control refines."""

@@ -1,1 +1,5 @@
-"""What SAGE remembers: experiences worth keeping, and what sleep makes of them."""
+"""What the robot keeps: for now, where things were last seen."""
+
+from memory.sightings import SightingMap
+
+__all__ = ["SightingMap"]

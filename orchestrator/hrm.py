@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from orchestrator.lane import Job, Lane, Worker
-from orchestrator.member import Factory, Member, OnResult, PluginSettings, Waiting
+from orchestrator.member import Captured, Factory, Member, OnResult, PluginSettings, Waiting
 from orchestrator.pool import LanePool
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
 from sage.clock import Clock, RealClock
 from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, Refinement
 from sage.telemetry import Admitted, Cycle, Dropped, Event, Finished, Health
-from sage.values import Observation
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +121,7 @@ class HRMOrchestrator:
         self._members[member.name] = member
         return member
 
-    def submit(self, plugin: str, observation: Observation, context: Context = NO_CONTEXT) -> None:
+    def submit(self, plugin: str, observation: Captured, context: Context = NO_CONTEXT) -> None:
         """Offer an observation; safe from any thread, and never waits for a step."""
         member = self._member(plugin)
         with member.lock:
@@ -328,6 +326,6 @@ class HRMOrchestrator:
             member.supervisor.restarted()
         self._emit(Health(now_s, member.name, HealthState.ACTIVE.value, "restarted"))
 
-    def _drop(self, member: Member, observation: Observation, reason: str) -> None:
+    def _drop(self, member: Member, observation: Captured, reason: str) -> None:
         member.dropped[reason] += 1
         self._emit(Dropped(self.clock.now_s(), member.name, reason, observation.captured_s))

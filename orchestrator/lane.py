@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sage.irp import PluginError, Refinement
-from sage.values import Observation
 
 if TYPE_CHECKING:
-    from orchestrator.member import Member
+    from orchestrator.member import Captured, Member
     from orchestrator.pool import Account, LanePool
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ class Job:
     """A refinement on its lane."""
 
     member: Member
-    observation: Observation
+    observation: Captured
     refinement: Refinement[Any, Any]
     account: Account
 

@@ -6,18 +6,26 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from orchestrator.profile import Profile
 from orchestrator.supervisor import RestartPolicy, Supervisor
 from sage.irp import Context, IRPPlugin, Outcome
-from sage.values import Observation
 
 if TYPE_CHECKING:
     from orchestrator.lane import Job
 
-OnResult: TypeAlias = Callable[[Observation, "Outcome[Any]"], None]
+OnResult: TypeAlias = Callable[[Any, "Outcome[Any]"], None]
 Factory: TypeAlias = Callable[[], "IRPPlugin[Any, Any]"]
+
+
+class Captured(Protocol):
+    """Whatever a plugin refines: all that the orchestrator asks is when it was captured."""
+
+    @property
+    def captured_s(self) -> float:
+        """Clock time of the capture."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ class PluginSettings:
 class Waiting:
     """An observation that waits for its turn; a newer one takes its place."""
 
-    observation: Observation
+    observation: Captured
     context: Context
 
 

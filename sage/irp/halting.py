@@ -35,7 +35,8 @@ class HaltPolicy:
         max_steps: the most steps that one refinement may take (>= 1).
         slope_eps: a step counts as flat when the energy moves by less than this fraction of the
             first step's energy; 0 waits for an exactly flat curve.
-        window: how many flat steps in a row make it converged (>= 1).
+        window: how many flat steps in a row make it converged (>= 1). Oscillation is told from
+            convergence where the energy turns at least every ``window - 1`` (or 1) changes.
     """
 
     max_steps: int = 20
@@ -43,12 +44,12 @@ class HaltPolicy:
     window: int = 3
 
     def __post_init__(self) -> None:
-        if self.max_steps < 1:
-            raise ValueError(f"max_steps must be at least 1, got {self.max_steps}")
+        for name in ("max_steps", "window"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
         if not (math.isfinite(self.slope_eps) and self.slope_eps >= 0.0):
             raise ValueError(f"slope_eps must be finite and not negative, got {self.slope_eps}")
-        if self.window < 1:
-            raise ValueError(f"window must be at least 1, got {self.window}")
 
     def converged(self, energies: Sequence[float]) -> bool:
         """Whether the last ``window`` steps were all flat, and not because they oscillate.
@@ -60,16 +61,27 @@ class HaltPolicy:
         if last < window:
             return False
         bound = self.slope_eps * abs(energies[0])
-        current = energies[last]
-        turns = 0
-        later_drop = 0.0
-        for index in range(last - 1, last - 1 - window, -1):
-            earlier = energies[index]
-            drop = earlier - current
-            if drop > bound or -drop > bound:
+        for index in range(last, last - window, -1):
+            if abs(energies[index] - energies[index - 1]) > bound:
                 return False
-            if (drop > 0.0 > later_drop) or (drop < 0.0 < later_drop):
-                turns += 1
-            later_drop = drop
-            current = earlier
-        return window < 2 or turns < window - 1
+        return not _turns(energies, window)
+
+
+def _turns(energies: Sequence[float], window: int) -> bool:
+    """Whether the latest changes go up and down; level steps between them hide nothing.
+
+    Looks at the last ``window`` changes (2 at least) that are not 0, however far back; a curve
+    level all through the window does not turn, whatever came before.
+    """
+    last = len(energies) - 1
+    wanted = max(window, 2)
+    rises = falls = 0
+    for index in range(last, 0, -1):
+        change = energies[index] - energies[index - 1]
+        rises += change > 0.0
+        falls += change < 0.0
+        if rises and falls:
+            return True
+        if rises + falls == wanted or (last - index + 1 == window and not rises + falls):
+            return False
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ def trust_metrics(energies: Sequence[float]) -> TrustMetrics | None:
     """The metrics of one energy curve; None for fewer than two steps, which say nothing."""
     if len(energies) < 2:
         return None
-    changes = [later - earlier for earlier, later in zip(energies, energies[1:], strict=False)]
+    changes = [later - earlier for earlier, later in itertools.pairwise(energies)]
     count = len(changes)
     mean = sum(changes) / count
     mean_square = sum(change * change for change in changes) / count

@@ -1,4 +1,4 @@
-"""The typed events that SAGE tells about itself. Each is a plain record; times are clock seconds."""
+"""The typed events that SAGE tells about itself: plain records, times in clock seconds."""
 
 from __future__ import annotations
 

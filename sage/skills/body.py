@@ -1,0 +1,111 @@
+"""What skills know of the robot: what they may order, and what they may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from sage.values import Pose
+from sage.worlds.static_map import StaticMap
+
+
+@dataclass(frozen=True, slots=True)
+class DriveTo:
+    """Be within ``tolerance_m`` of a map point, looking along ``yaw_rad`` where it is given."""
+
+    x_m: float
+    y_m: float
+    tolerance_m: float = 0.15
+    yaw_rad: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Stand still."""
+
+
+Order: TypeAlias = DriveTo | Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a skill ended: whether it did what was asked, in words, and where it found it."""
+
+    done: bool
+    text: str
+    found_at: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a thing is believed to be, from ``hits`` detections; ``nearest_m`` was the closest."""
+
+    label: str
+    x_m: float
+    y_m: float
+    probability: float
+    hits: int
+    seen_s: float
+    nearest_m: float
+
+
+class Sightings(Protocol):
+    """The memory of where things were seen."""
+
+    def best(
+        self, label: str, least_hits: int = 3, least_probability: float = 0.3
+    ) -> Sighting | None:
+        """The likeliest place of a label."""
+        ...
+
+    def all(self, least_hits: int = 3, least_probability: float = 0.3) -> Sequence[Sighting]:
+        """The best place of every label."""
+        ...
+
+    def forget(self, label: str, x_m: float, y_m: float) -> None:
+        """Drop what was believed of a place."""
+        ...
+
+
+class Body(Protocol):
+    """The robot as a skill sees it."""
+
+    @property
+    def static_map(self) -> StaticMap:
+        """Rooms, walls and doors."""
+        ...
+
+    @property
+    def start(self) -> Pose:
+        """Where the robot stood when it was switched on."""
+        ...
+
+    @property
+    def sightings(self) -> Sightings:
+        """What was seen where."""
+        ...
+
+    @property
+    def scenes_seen(self) -> int:
+        """How many frames vision has read so far."""
+        ...
+
+    def now_s(self) -> float:
+        """The time."""
+        ...
+
+    def pose(self) -> Pose:
+        """Where the robot believes to be."""
+        ...
+
+    def reachable_near(self, x_m: float, y_m: float) -> tuple[float, float] | None:
+        """The free point nearest to a place that can be driven to; None if the robot is shut in."""
+        ...
+
+    def stand_near(self, x_m: float, y_m: float, stand_off_m: float) -> tuple[float, float] | None:
+        """A free point in sight of a place, ``stand_off_m`` clear of all that stands there.
+
+        None where there is no such point that can be driven to.
+        """
+        ...

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sage.irp.errors import SageError
+from sage.irp.errors import ConfigError, SageError
 
 EXIT_OK = 0
 EXIT_USAGE = 2
@@ -69,6 +69,10 @@ def usage() -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``argv`` (default: the process's own) and return the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_guarded(lambda: _dispatch(arguments))
+
+
+def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return EXIT_OK if arguments else EXIT_USAGE
@@ -77,9 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        print(f"error: {unknown_command(name)}", file=sys.stderr)
-        return EXIT_USAGE
-    return run_guarded(lambda: _load(COMMANDS[name])(rest))
+        raise ConfigError(unknown_command(name))
+    return _load(COMMANDS[name])(rest)
 
 
 def run_guarded(function: Callable[[], int]) -> int:

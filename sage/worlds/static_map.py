@@ -30,10 +30,10 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """An opening in a wall: its centre, its width, and the two rooms that it joins."""
+    """An opening in a wall: its centre (x, y), its width, and the two rooms that it joins."""
 
-    x_m: float
-    y_m: float
+    x: float
+    y: float
     width_m: float
     between: tuple[str, str]
 

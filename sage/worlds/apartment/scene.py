@@ -1,0 +1,338 @@
+"""The apartment drawn: frames of the robot's camera, labels for them, views from above."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sage.irp.errors import DeviceError
+from sage.values import CameraModel, Pose, UInt8Array, wrap_angle
+from sage.worlds.apartment.catalogue import OBJECT_HEIGHT_M
+from sage.worlds.apartment.layout import Layout, free_cells, make_layout
+from sage.worlds.apartment.mjcf import (
+    HIDDEN_GROUP,
+    OVERHEAD_GROUP,
+    ROBOT_GROUP,
+    SOLID_GROUP,
+    apartment_xml,
+)
+from sage.worlds.apartment.robot import CAMERA
+
+MIN_OBJECT_PX = 12
+MIN_LARGE_PX = 60
+
+
+def load_mujoco() -> Any:
+    """Import MuJoCo for drawing without a display; DeviceError says what is missing."""
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    try:
+        import mujoco
+    except Exception as error:  # a broken GL library surfaces as almost any exception
+        raise DeviceError(
+            f"sim:apartment cannot load MuJoCo ({error}); install mujoco and libegl1, "
+            f"or set MUJOCO_GL (now {os.environ['MUJOCO_GL']!r}; egl, osmesa or glfw)"
+        ) from error
+    return mujoco
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledThing:
+    """What a frame shows of one thing: ``box_px`` is (left, top, right, bottom) of its visible
+    pixels, distance and bearing are along the ground to its centre."""
+
+    label: str
+    box_px: tuple[float, float, float, float]
+    distance_m: float
+    bearing_rad: float
+    visible_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSample:
+    """A frame (224, 224, 3) with the room that it was taken in and the things in view."""
+
+    rgb: UInt8Array
+    room: str
+    things: tuple[LabelledThing, ...]
+
+
+class Scene:
+    """A layout compiled for MuJoCo, with a renderer. One thread at a time; close it after use."""
+
+    def __init__(self, layout: Layout, camera: CameraModel = CAMERA) -> None:
+        mujoco = load_mujoco()
+        self._mujoco = mujoco
+        self.layout = layout
+        self.camera = camera
+        xml, assets = apartment_xml(layout)
+        self.model = mujoco.MjModel.from_xml_string(xml, assets)
+        self.data = mujoco.MjData(self.model)
+        mujoco.mj_forward(self.model, self.data)
+        self._eye = self.model.camera("eye").id
+        self._groups = self.model.geom_group.copy()
+        self._thing_of_geom, self.things = self._index_things()
+        self._canvas: _Canvas | None = None
+
+    def _index_things(self) -> tuple[npt.NDArray[np.int32], list[tuple[str, str, int]]]:
+        """Geom to thing index (-1: none), and per thing (kind, label, body)."""
+        things: list[tuple[str, str, int]] = []
+        of_body = np.full(self.model.nbody, -1, dtype=np.int32)
+        for body in range(self.model.nbody):
+            kind, _, name = self.model.body(body).name.partition(":")
+            if name:
+                of_body[body] = len(things)
+                things.append((kind, "person" if kind == "person" else name, body))
+        return of_body[self.model.geom_bodyid], things
+
+    def eye_at(self, pose: Pose, height_m: float, pitch_down_rad: float, roll: float = 0.0) -> None:
+        """Put the camera somewhere by hand (the robot's own pose is set by its physics)."""
+        sin, cos = math.sin(pitch_down_rad), math.cos(pitch_down_rad)
+        c, s = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
+        right = np.array([s, -c, 0.0])
+        up = np.array([c * sin, s * sin, cos])
+        if roll:
+            right, up = (
+                math.cos(roll) * right + math.sin(roll) * up,
+                math.cos(roll) * up - math.sin(roll) * right,
+            )
+        back = np.cross(right, up)
+        self.data.cam_xpos[self._eye] = (pose.x_m, pose.y_m, height_m)
+        self.data.cam_xmat[self._eye] = np.stack([right, up, back], axis=1).ravel()
+
+    def render(self) -> UInt8Array:
+        """The camera's frame, uint8 (height, width, 3)."""
+        canvas = self._open()
+        canvas.update(self.data, self._visible(), self._eye)
+        return canvas.draw()
+
+    def labels(self, pose: Pose) -> tuple[LabelledThing, ...]:
+        """What the last rendered frame shows, seen from ``pose`` (the camera's place)."""
+        canvas = self._open()
+        geoms = canvas.segment()
+        seen = np.where(geoms >= 0, self._thing_of_geom[geoms], -1)
+        counts = np.bincount(seen.ravel() + 1, minlength=len(self.things) + 1)[1:]
+        found = []
+        for index in np.flatnonzero(counts >= MIN_OBJECT_PX):
+            kind, label, body = self.things[index]
+            if kind != "object" and counts[index] < MIN_LARGE_PX:
+                continue
+            mask = seen == index
+            rows = np.flatnonzero(mask.any(axis=1))
+            columns = np.flatnonzero(mask.any(axis=0))
+            x, y, _ = self.data.xpos[body]
+            found.append(
+                LabelledThing(
+                    label=label,
+                    box_px=(
+                        float(columns[0]),
+                        float(rows[0]),
+                        float(columns[-1] + 1),
+                        float(rows[-1] + 1),
+                    ),
+                    distance_m=pose.distance_to(x, y),
+                    bearing_rad=pose.bearing_to(x, y),
+                    visible_px=int(counts[index]),
+                )
+            )
+        return tuple(found)
+
+    def view_from_above(self, width_px: int = 1280, height_px: int = 960) -> UInt8Array:
+        """The whole apartment from above without its ceilings, for people to look at."""
+        mujoco = self._mujoco
+        x_min, y_min, x_max, y_max = self.layout.static_map.bounds
+        eye = mujoco.MjvCamera()
+        eye.type = mujoco.mjtCamera.mjCAMERA_FREE
+        eye.lookat[:] = ((x_min + x_max) / 2, (y_min + y_max) / 2, 0.4)
+        eye.distance, eye.azimuth, eye.elevation = 12.5, 90.0, -68.0
+        with _Canvas(mujoco, self.model, width_px, height_px) as canvas:
+            canvas.show(ROBOT_GROUP, True)
+            canvas.show(OVERHEAD_GROUP, False)
+            canvas.update(self.data, None, eye)
+            return canvas.draw()
+
+    def close(self) -> None:
+        """Free the renderer; a second call does nothing."""
+        if self._canvas is not None:
+            self._canvas.close()
+            self._canvas = None
+
+    def _open(self) -> _Canvas:
+        if self._canvas is None:
+            self._canvas = _Canvas(
+                self._mujoco, self.model, self.camera.width_px, self.camera.height_px
+            )
+        return self._canvas
+
+    def _visible(self) -> npt.NDArray[np.bool_]:
+        """Which geoms can be in the camera's view: a quick test of bounding spheres."""
+        eye = self.data.cam_xpos[self._eye]
+        axes = self.data.cam_xmat[self._eye].reshape(3, 3)
+        local = (self.data.geom_xpos - eye) @ axes
+        radius = np.where(self.model.geom_rbound > 0, self.model.geom_rbound, 1e3)
+        half = self.camera.fov_y_rad / 2
+        sin, cos = math.sin(half), math.cos(half)
+        ahead = -local[:, 2]
+        inside = ahead > -radius
+        for axis in (0, 1):
+            inside &= np.abs(local[:, axis]) * cos - ahead * sin < radius
+        visible: npt.NDArray[np.bool_] = inside
+        return visible
+
+
+class _Canvas:
+    """An off-screen framebuffer with MuJoCo's abstract scene."""
+
+    def __init__(self, mujoco: Any, model: Any, width_px: int, height_px: int) -> None:
+        self._mujoco = mujoco
+        self._model = model
+        self._rect = mujoco.MjrRect(0, 0, width_px, height_px)
+        self._groups = model.geom_group.copy()
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._option.geomgroup[0] = 1
+        self._option.geomgroup[OVERHEAD_GROUP] = 1
+        self._drawn = np.zeros(0, dtype=np.int64)
+        self._scene = mujoco.MjvScene(model, maxgeom=2000)
+        flags = mujoco.mjtRndFlag
+        for flag in (flags.mjRND_SHADOW, flags.mjRND_REFLECTION, flags.mjRND_HAZE):
+            self._scene.flags[flag] = 0
+        self._gl: Any = None
+        self._context: Any = None
+        try:
+            from mujoco.gl_context import GLContext
+
+            self._gl = GLContext(width_px, height_px)
+            self._gl.make_current()
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        except Exception as error:
+            self.close()
+            raise DeviceError(
+                f"sim:apartment cannot draw without a display ({error}); install libegl1 (and "
+                f"libgl1-mesa-dri), or set MUJOCO_GL (now {os.environ.get('MUJOCO_GL')!r}; egl, "
+                f"osmesa or glfw)"
+            ) from error
+
+    def __enter__(self) -> _Canvas:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def show(self, group: int, on: bool) -> None:
+        self._option.geomgroup[group] = int(on)
+
+    def update(self, data: Any, visible: npt.NDArray[np.bool_] | None, camera: Any) -> None:
+        """Take over positions; geoms that are not ``visible`` are left out."""
+        mujoco = self._mujoco
+        if isinstance(camera, int):
+            eye = mujoco.MjvCamera()
+            eye.type, eye.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, camera
+        else:
+            eye = camera
+        groups = self._groups if visible is None else np.where(visible, self._groups, HIDDEN_GROUP)
+        self._model.geom_group[:] = groups
+        try:
+            mujoco.mjv_updateScene(
+                self._model,
+                data,
+                self._option,
+                None,
+                eye,
+                mujoco.mjtCatBit.mjCAT_ALL,
+                self._scene,
+            )
+        finally:
+            self._model.geom_group[:] = self._groups
+        # Geoms enter the scene in the model's order; that maps segment numbers back to geoms.
+        self._drawn = np.flatnonzero(np.asarray(self._option.geomgroup)[groups] == 1)
+
+    def draw(self) -> UInt8Array:
+        rect = self._rect
+        picture = np.empty((rect.height, rect.width, 3), dtype=np.uint8)
+        self._gl.make_current()
+        self._mujoco.mjr_render(rect, self._scene, self._context)
+        self._mujoco.mjr_readPixels(picture, None, rect, self._context)
+        return np.ascontiguousarray(picture[::-1])
+
+    def segment(self) -> npt.NDArray[np.int32]:
+        """The geom that each pixel shows, -1 where it is none."""
+        flags = self._mujoco.mjtRndFlag
+        self._scene.flags[flags.mjRND_SEGMENT] = 1
+        self._scene.flags[flags.mjRND_IDCOLOR] = 1
+        try:
+            picture = self.draw().astype(np.int32)
+        finally:
+            self._scene.flags[flags.mjRND_SEGMENT] = 0
+            self._scene.flags[flags.mjRND_IDCOLOR] = 0
+        number = picture[:, :, 0] + 256 * picture[:, :, 1] + 65536 * picture[:, :, 2]
+        table = np.concatenate([[-1], self._drawn]).astype(np.int32)
+        geoms: npt.NDArray[np.int32] = table[np.minimum(number, len(table) - 1)]
+        return geoms
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._gl.make_current()
+            self._context.free()
+            self._context = None
+        if self._gl is not None:
+            self._gl.free()
+            self._gl = None
+
+
+class ViewSampler:
+    """Labelled camera views of the apartment of one seed, for training and testing vision."""
+
+    def __init__(self, seed: int) -> None:
+        self.layout = make_layout(seed)
+        self._scene = Scene(self.layout)
+        free, x, y = free_cells(self.layout, clearance_m=0.25)
+        rows, columns = np.nonzero(free)
+        self._places = np.stack([x[columns], y[rows]], axis=1)
+        self._targets = [
+            *((o.x_m, o.y_m, o.z_m + OBJECT_HEIGHT_M[o.name] / 2) for o in self.layout.objects),
+            *((f.x_m, f.y_m, f.height_m / 2) for f in self.layout.furniture),
+            *((p.x_m, p.y_m, 1.0) for p in self.layout.people),
+        ]
+
+    def sample(self, rng: np.random.Generator) -> ViewSample:
+        """A random view: mostly toward some thing 0.7 to 4 m away, the rest anywhere."""
+        place = self._places[rng.integers(len(self._places))]
+        yaw = float(rng.uniform(-math.pi, math.pi))
+        if rng.random() < 0.85:
+            x, y, _ = self._targets[rng.integers(len(self._targets))]
+            distance = np.hypot(self._places[:, 0] - x, self._places[:, 1] - y)
+            near = np.flatnonzero((distance > 0.7) & (distance < rng.choice([1.8, 2.5, 4.0])))
+            room = self.layout.static_map.room_at(x, y)
+            if len(near):
+                for _ in range(4):
+                    place = self._places[near[rng.integers(len(near))]]
+                    if self.layout.static_map.room_at(*place) == room:
+                        break
+                toward = math.atan2(y - place[1], x - place[0])
+                yaw = wrap_angle(toward + float(rng.normal(0, 0.35)))
+        pose = Pose(float(place[0]), float(place[1]), yaw)
+        camera = self._scene.camera
+        self._scene.eye_at(
+            pose,
+            camera.mount_height_m + float(rng.normal(0, 0.01)),
+            camera.pitch_down_rad + float(rng.normal(0, 0.015)),
+            float(rng.normal(0, 0.01)),
+        )
+        rgb = self._scene.render()
+        things = self._scene.labels(pose)
+        room = self.layout.static_map.room_at(pose.x_m, pose.y_m)
+        assert room is not None, "free places lie in rooms"
+        return ViewSample(rgb, room, things)
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self._scene.close()
+
+
+__all__ = ["SOLID_GROUP", "LabelledThing", "Scene", "ViewSample", "ViewSampler", "load_mujoco"]

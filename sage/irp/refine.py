@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
@@ -12,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from sage.irp.errors import PluginError
+from sage.irp.errors import ConfigError, PluginError
 from sage.irp.halting import HaltPolicy, HaltReason
 from sage.irp.meter import Meter
 from sage.irp.plugin import Context, IRPPlugin
@@ -24,6 +25,9 @@ R = TypeVar("R")
 NO_CONTEXT: Context = MappingProxyType({})
 _identities = itertools.count()
 _isfinite = math.isfinite
+_BY_IDENTITY: Any = object.__eq__
+_FEASIBLE, _STABLE = HaltReason.FEASIBLE, HaltReason.STABLE
+_closing = threading.Lock()  # held for a few instructions, once per refinement
 
 
 class _Clock(Protocol):
@@ -44,17 +48,21 @@ class Refinement(Generic[S, R]):
         deadline_s: the time by which the answer must be there. The first step runs even if it
             has passed.
         expected_step_s: what a step is expected to cost before one was measured.
-        on_step: called after each step; what it raises reaches the caller of ``advance``.
+        on_step: watches each finished step; one that raises is logged and not called again.
         stopwatch: measures what a step costs, in seconds.
+
+    Raises:
+        ConfigError: a deadline without a clock, or a time that is not a number.
     """
 
     __slots__ = (
         "_best",
-        "_best_step",
+        "_best_energy",
         "_cancelled",
         "_clock",
         "_context",
         "_deadline_s",
+        "_name",
         "_next_step_s",
         "_observation",
         "_on_step",
@@ -85,7 +93,13 @@ class Refinement(Generic[S, R]):
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         if deadline_s is not None and clock is None:
-            raise PluginError(f"a deadline ({deadline_s} s) needs a clock to be read on")
+            raise ConfigError(f"a deadline ({deadline_s} s) needs a clock to be read on")
+        if deadline_s is not None and math.isnan(deadline_s):
+            raise ConfigError("deadline_s must be a time in seconds, got nan")
+        if expected_step_s is not None and not 0.0 <= expected_step_s < math.inf:
+            raise ConfigError(
+                f"expected_step_s must be finite and not negative, got {expected_step_s}"
+            )
         self.identity = next(_identities)
         self.meter = meter if meter is not None else Meter()
         self.energies: list[float] = []
@@ -101,10 +115,11 @@ class Refinement(Generic[S, R]):
         self._on_step = on_step
         self._stopwatch = stopwatch
         self._settled: Callable[[S, S], HaltReason | None] | None = getattr(plugin, "settled", None)
+        self._name: str = getattr(plugin, "name", type(plugin).__name__)
         self._cancelled = False
-        self._state: S | None = None
-        self._best: S | None = None
-        self._best_step = -1
+        self._state: Any = None  # an S from the first finished step on
+        self._best: Any = None
+        self._best_energy = math.inf
 
     @property
     def done(self) -> bool:
@@ -116,43 +131,59 @@ class Refinement(Generic[S, R]):
         self._cancelled = True
 
     def abandon(self, error: BaseException) -> Outcome[R]:
-        """End it from outside, without touching the plugin again: its step never came back."""
-        if self.outcome is None:
-            self.outcome = Outcome(None, self._trajectory(HaltReason.FAILED), False, error)
-        return self.outcome
+        """End it from outside, without touching the plugin again: its step never came back.
+
+        Safe from any thread. Should that step come back after all, it is neither recorded nor
+        charged; one that had already ended keeps its outcome.
+        """
+        return self._close(Outcome(None, self._trajectory(HaltReason.FAILED), False, error))
 
     def advance(self) -> bool:
         """Make one step: step, project, energy, spend, and look whether to stop.
 
         Returns:
             True while there is a next step to make; False once ``outcome`` is set. What the
-            plugin raises ends the refinement as FAILED, with the best answer so far.
+            plugin raises ends the refinement as FAILED, with the best answer so far; a
+            ``KeyboardInterrupt`` and its like pass through and leave it as it was.
         """
         energies = self.energies
         if self.outcome is not None:
             return False
         if self._cancelled:
             return self._halt(HaltReason.CANCELLED)
-        if energies and (reason := self._exhausted()) is not None:
-            return self._halt(reason)
+        if energies and (exhausted := self._exhausted()) is not None:
+            return self._halt(exhausted)
         plugin = self._plugin
         stopwatch = self._stopwatch
         began_s = stopwatch()
         try:
-            previous = self._state
-            if previous is None:
+            if energies:
+                previous = self._state
+            else:
                 previous = plugin.init_state(self._observation, self._context)
             state = plugin.project(plugin.step(previous))
-            energy = float(plugin.energy(state))
+            energy = plugin.energy(state)
+            if not _isfinite(energy):  # a TypeError for what is not a number at all
+                raise PluginError(f"plugin {self._name!r}: energy is {energy}")
+            energy = float(energy)  # numpy scalars end here
         except Exception as error:
-            self.meter.charge_s(stopwatch() - began_s)
-            return self._halt(HaltReason.FAILED, error)
+            return self._fail(error, stopwatch() - began_s)
+        reason: HaltReason | None = None
+        failure: Exception | None = None
+        if self._settled is not None:
+            try:
+                reason = self._settled(previous, state)
+                if not (reason is None or reason is _FEASIBLE or reason is _STABLE):
+                    raise PluginError(
+                        f"plugin {self._name!r}: settled() must return FEASIBLE, STABLE or None, "
+                        f"got {reason!r}"
+                    )
+            except Exception as error:
+                failure = error
         cost_s = stopwatch() - began_s
+        if self.done:  # abandoned while it stepped
+            return False
         self.meter.charge_s(cost_s)
-        if not _isfinite(energy):
-            return self._halt(
-                HaltReason.FAILED, PluginError(f"plugin {plugin.name!r}: energy is {energy}")
-            )
         index = len(energies)
         energies.append(energy)
         self.costs_s.append(cost_s)
@@ -163,26 +194,27 @@ class Refinement(Generic[S, R]):
                 self._next_step_s = cost_s
         elif index == 1 or cost_s > self._next_step_s:  # type: ignore[operator]
             self._next_step_s = cost_s
-        best_step = self._best_step
-        if best_step < 0 or energy < energies[best_step]:
-            self._best, self._best_step = state, index
+        if energy < self._best_energy:
+            self._best, self._best_energy = state, energy
         if self._on_step is not None:
-            self._on_step(StepRecord(plugin.name, self.identity, index, energy, cost_s))
-        if self._settled is not None:
             try:
-                reason = self._settled(previous, state)
-            except Exception as error:
-                return self._halt(HaltReason.FAILED, error)
-            if reason is not None:
-                return self._halt(reason)
+                self._on_step(StepRecord(self._name, self.identity, index, energy, cost_s))
+            except Exception:
+                self._drop_watcher()
+        if failure is not None:
+            return self._halt(HaltReason.FAILED, failure)
         policy = self._policy
-        if index and energy == energies[index - 1] and unchanged(previous, state):
-            return self._halt(HaltReason.STUCK)
-        if policy.converged(energies):
-            return self._halt(HaltReason.CONVERGED)
-        if index + 1 >= policy.max_steps:
-            return self._halt(HaltReason.MAX_STEPS)
-        return True
+        if reason is None and policy.converged(energies):
+            reason = HaltReason.CONVERGED
+        # A step that changes nothing is no saving, whatever it and its energy say.
+        may_be_stuck = reason is not None or (index and energy == energies[index - 1])
+        if may_be_stuck and unchanged(previous, state):
+            reason = HaltReason.STUCK
+        if reason is None and index + 1 >= policy.max_steps:
+            reason = HaltReason.MAX_STEPS
+        if reason is not None:
+            return self._halt(reason)
+        return not self.done
 
     def _exhausted(self) -> HaltReason | None:
         """Whether time or ATP would run out during the next step."""
@@ -196,34 +228,63 @@ class Refinement(Generic[S, R]):
             return HaltReason.BUDGET
         return None
 
-    def _halt(self, reason: HaltReason, error: BaseException | None = None) -> bool:
+    def _fail(self, error: Exception, cost_s: float) -> bool:
+        """A step that gave nothing: charge it, and keep what there was before."""
+        if self.outcome is None:
+            self.meter.charge_s(cost_s)
+            self._halt(HaltReason.FAILED, error, cost_s)
+        return False
+
+    def _halt(
+        self, reason: HaltReason, error: Exception | None = None, failed_step_cost_s: float = 0.0
+    ) -> bool:
         """Read the answer from the best state, and close."""
         result: R | None = None
         answered = False
         cost_s = 0.0
-        if self._best_step >= 0:
+        if self.energies:
             began_s = self._stopwatch()
             try:
-                result = self._plugin.result(self._best)  # type: ignore[arg-type]
+                result = self._plugin.result(self._best)
                 answered = True
             except Exception as failure:
                 reason, error = HaltReason.FAILED, failure
             cost_s = self._stopwatch() - began_s
-            self.meter.charge_s(cost_s)
-        if self.outcome is None:  # abandoned meanwhile: that verdict stands
-            self.outcome = Outcome(result, self._trajectory(reason, cost_s), answered, error)
+            if not self.done:  # not abandoned meanwhile
+                self.meter.charge_s(cost_s)
+        trajectory = self._trajectory(reason, cost_s, failed_step_cost_s)
+        self._close(Outcome(result, trajectory, answered, error))
         self._state = self._best = None
         return False
 
-    def _trajectory(self, reason: HaltReason, result_cost_s: float = 0.0) -> Trajectory:
+    def _close(self, outcome: Outcome[R]) -> Outcome[R]:
+        """The first verdict stands, whichever thread brings it."""
+        with _closing:
+            if self.outcome is None:
+                self.outcome = outcome
+            return self.outcome
+
+    def _trajectory(
+        self, reason: HaltReason, result_cost_s: float = 0.0, failed_step_cost_s: float = 0.0
+    ) -> Trajectory:
+        # Costs first: another thread may be adding a step, and it adds the energy before the cost.
+        costs_s = tuple(self.costs_s)
+        energies = tuple(self.energies[: len(costs_s)])
         return Trajectory(
-            tuple(self.energies),
-            tuple(self.costs_s),
-            self._best_step,
+            energies,
+            costs_s,
+            energies.index(min(energies)) if energies else -1,
             reason,
             self._policy.max_steps,
             result_cost_s,
+            failed_step_cost_s,
         )
+
+    def _drop_watcher(self) -> None:
+        import logging  # here, because the contract must load quickly and this never happens
+
+        logging.getLogger(__name__).exception("on_step %r removed: it raised", self._on_step)
+        self._on_step = None
 
 
 def refine(plugin: IRPPlugin[S, R], observation: Any, **options: Any) -> Outcome[R]:
@@ -240,25 +301,35 @@ def refine(plugin: IRPPlugin[S, R], observation: Any, **options: Any) -> Outcome
 
 
 def unchanged(before: Any, after: Any) -> bool:
-    """Whether two states hold the same values, whatever they are made of."""
+    """Whether two states hold the same values, whatever they are made of.
+
+    Numbers that are not a number equal each other here. What cannot be compared counts as changed.
+    """
+    try:
+        return _same(before, after)
+    except Exception:  # an array's ambiguous truth, a cycle, a comparison that raises
+        return False
+
+
+def _same(before: Any, after: Any) -> bool:
     if before is after:
         return True
     if type(before) is not type(after):
         return False
     if isinstance(before, np.ndarray):
         return bool(np.array_equal(before, after, equal_nan=before.dtype.kind in "fc"))
+    if isinstance(before, float):
+        return bool(before == after or (before != before and after != after))
     if is_dataclass(before):
         return all(
-            unchanged(getattr(before, item.name), getattr(after, item.name))
-            for item in fields(before)
+            _same(getattr(before, item.name), getattr(after, item.name)) for item in fields(before)
         )
     if isinstance(before, Mapping):
         return before.keys() == after.keys() and all(
-            unchanged(value, after[key]) for key, value in before.items()
+            _same(value, after[key]) for key, value in before.items()
         )
     if isinstance(before, tuple | list):
-        return len(before) == len(after) and all(map(unchanged, before, after))
-    try:
-        return bool(before == after)
-    except Exception:  # a state without a usable comparison counts as changed
-        return False
+        return len(before) == len(after) and all(map(_same, before, after))
+    if type(before).__eq__ is _BY_IDENTITY:  # compares by identity: look at its parts
+        return _same(before.__reduce_ex__(4), after.__reduce_ex__(4))
+    return bool(before == after)

@@ -26,7 +26,8 @@ class Trajectory:
 
     ``energies`` and ``costs_s`` have one entry per finished step; both are empty where no step
     finished. The first cost includes ``init_state``; ``result_cost_s`` is what reading the answer
-    took. ``best_step`` is the index of the lowest energy, -1 where no step finished.
+    took, ``failed_step_cost_s`` what a step cost that raised or had no finite energy.
+    ``best_step`` is the index of the (first) lowest energy, -1 where no step finished.
     """
 
     energies: tuple[float, ...]
@@ -35,6 +36,7 @@ class Trajectory:
     reason: HaltReason
     max_steps: int
     result_cost_s: float = 0.0
+    failed_step_cost_s: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -44,7 +46,7 @@ class Trajectory:
     @property
     def cost_s(self) -> float:
         """All that was spent, in seconds of lane time."""
-        return sum(self.costs_s) + self.result_cost_s
+        return sum(self.costs_s) + self.result_cost_s + self.failed_step_cost_s
 
     @property
     def best_energy(self) -> float | None:
@@ -61,7 +63,8 @@ class Trajectory:
 class Outcome(Generic[R]):
     """What a refinement gave back: the best answer so far, and how it came about.
 
-    ``result`` is None only where no step finished (``answered`` is false then).
+    ``answered`` is false, and ``result`` None, where no step finished, where reading the answer
+    raised, and where the refinement was abandoned in the middle of a call of its plugin.
     ``error`` is the exception of a refinement that failed; an earlier answer may still stand.
     """
 

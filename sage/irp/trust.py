@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,23 @@ def trust_metrics(energies: Sequence[float]) -> TrustMetrics | None:
     """The metrics of one energy curve; None for fewer than two steps, which say nothing."""
     if len(energies) < 2:
         return None
-    changes = [later - earlier for earlier, later in itertools.pairwise(energies)]
+    # Only the shape counts; scaling keeps sums and squares of huge and tiny energies in range.
+    lowest = min(energies)
+    scale = max(map(abs, energies)) or 1.0
+    heights = [energy / scale - lowest / scale for energy in energies]
+    changes = [later - earlier for earlier, later in pairwise(heights)]
+    largest = max(map(abs, changes))
+    if largest == 0.0:
+        return TrustMetrics(monotonicity=0.0, steadiness=0.0, convergence=0.0)
+    changes = [change / largest for change in changes]
     count = len(changes)
     mean = sum(changes) / count
     mean_square = sum(change * change for change in changes) / count
     variance = max(0.0, mean_square - mean * mean)
-    lowest = min(energies)
-    span = energies[0] - lowest
-    left = sum(max(0.0, energy - lowest) for energy in energies[1:])
+    span = heights[0]
+    left = sum(heights[1:])
     return TrustMetrics(
         monotonicity=sum(change < 0.0 for change in changes) / count,
-        steadiness=1.0 / (1.0 + variance / mean_square) if mean_square > 0.0 else 0.0,
+        steadiness=1.0 / (1.0 + variance / mean_square),
         convergence=max(0.0, 1.0 - left / (count * span)) if span > 0.0 else 0.0,
     )

@@ -52,10 +52,10 @@ class Health(NamedTuple):
 
 
 class Cycle(NamedTuple):
-    """A cycle began: what the last one spent, of a pool of ``pool_atp``."""
+    """A cycle began (``number`` counts from 0): what the last one spent of ``pool_atp``."""
 
     at_s: float
-    index: int
+    number: int
     pool_atp: float
     spent_atp: float
     trust: dict[str, float]

@@ -91,6 +91,7 @@ class HRMOrchestrator:
             }
         )
         self._workers: list[Worker] = []
+        self._each_tick: list[Callable[[], None]] = []
         self._closed = False
 
     @property
@@ -120,6 +121,10 @@ class HRMOrchestrator:
             raise ConfigError(f"a plugin named {member.name!r} is registered already")
         self._members[member.name] = member
         return member
+
+    def on_tick(self, act: Callable[[], None]) -> None:
+        """Call ``act`` at every tick, before new grants; what it raises is logged."""
+        self._each_tick.append(act)
 
     def submit(self, plugin: str, observation: Captured, context: Context = NO_CONTEXT) -> None:
         """Offer an observation; safe from any thread, and never waits for a step."""
@@ -168,6 +173,11 @@ class HRMOrchestrator:
     def tick(self) -> None:
         """One decision of the H level: new grants, restarts, what was deferred, overruns."""
         now_s = self.clock.now_s()
+        for act in self._each_tick:
+            try:
+                act()
+            except Exception:
+                logger.exception("%r raised at a tick", act)
         for worker in self._workers:
             worker.watch()
         spent_atp = 0.0

@@ -23,7 +23,6 @@ class LockStep:
         clock: the same one that the orchestrator and the world read.
         advance: moves the world by so many seconds, delivering its observations.
         sample_s: observations fall on multiples of this period.
-        each_tick: called after each of the H level's ticks.
     """
 
     def __init__(
@@ -33,13 +32,11 @@ class LockStep:
         advance: Callable[[float], None],
         *,
         sample_s: float = 0.05,
-        each_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._orchestrator = orchestrator
         self._clock = clock
         self._advance = advance
         self._sample_s = sample_s
-        self._each_tick = each_tick
         self._under_way: dict[Lane, tuple[float, Turn]] = {}
         self._next_tick_s = clock.now_s()
         self._next_sample_s = clock.now_s() + sample_s
@@ -51,7 +48,6 @@ class LockStep:
             now_s = clock.now_s()
             if now_s >= self._next_tick_s:
                 self._orchestrator.tick()
-                self._each_tick()
                 self._next_tick_s += self._orchestrator.config.cycle_s
                 if done():
                     return

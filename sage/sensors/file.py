@@ -192,6 +192,7 @@ class FileSource:
         self._due_s = math.inf
         self._sequence = 0
         self._since_rewind = 0
+        self._passed_over = False  # grabbed, too late to be shown, and not counted yet
         self._ended = False
 
     @property
@@ -241,7 +242,7 @@ class FileSource:
             if self._due_s <= until_s:  # the next one is due as well, so this one is late
                 if self._lockstep or skipped < MOST_SKIPPED:
                     skipped += 1
-                    self._feed.drop("superseded")
+                    self._passed_over = True
                     continue
                 captured_s = until_s
                 self._due_s = until_s + self._period_s
@@ -253,13 +254,23 @@ class FileSource:
             self._feed.publish(Observation(self.uri, "camera", captured_s, sequence, frame))
 
     def _grab(self) -> bool:
+        more = False
+        try:
+            more = self._next()
+        finally:
+            if self._passed_over:
+                self._passed_over = False
+                self._feed.drop("superseded" if more else "stale")
+        return more
+
+    def _next(self) -> bool:
         if self._reel.grab():
             self._since_rewind += 1
             return True
         if self._loop and self._since_rewind:
             self._since_rewind = 0
             self._reel.rewind()
-            return self._grab()
+            return self._next()
         complaint = self._reel.complaint()
         if complaint is not None:
             self._fail(DeviceError(f"{self.uri}: {complaint}"))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sage.irp.errors import DeviceError
+from sage.ontology import ROOM_NAMES
 from sage.values import CameraModel, Pose, UInt8Array, wrap_angle
 from sage.worlds.apartment.catalogue import OBJECT_HEIGHT_M
 from sage.worlds.apartment.layout import Layout, free_cells, make_layout
@@ -22,6 +23,7 @@ from sage.worlds.apartment.mjcf import (
     apartment_xml,
 )
 from sage.worlds.apartment.robot import CAMERA
+from sage.worlds.apartment.visibility import in_wedges, wedges
 
 MIN_OBJECT_PX = 12
 MIN_LARGE_PX = 60
@@ -74,9 +76,11 @@ class Scene:
         self.data = mujoco.MjData(self.model)
         mujoco.mj_forward(self.model, self.data)
         self._eye = self.model.camera("eye").id
-        self._groups = self.model.geom_group.copy()
+        self._radius = np.where(self.model.geom_rbound > 0, self.model.geom_rbound, 9.0)
+        self._room_of_geom = self._index_rooms()
         self._thing_of_geom, self.things = self._index_things()
         self._canvas: _Canvas | None = None
+        self._label_canvas: _Canvas | None = None
 
     def _index_things(self) -> tuple[npt.NDArray[np.int32], list[tuple[str, str, int]]]:
         """Geom to thing index (-1: none), and per thing (kind, label, body)."""
@@ -88,6 +92,16 @@ class Scene:
                 of_body[body] = len(things)
                 things.append((kind, "person" if kind == "person" else name, body))
         return of_body[self.model.geom_bodyid], things
+
+    def _index_rooms(self) -> npt.NDArray[np.int64]:
+        """Geom to its room's index in ROOM_NAMES: nothing but the robot leaves its room."""
+        rooms = np.full(self.model.ngeom, -1, dtype=np.int64)
+        for geom in range(self.model.ngeom):
+            x, y, _ = self.data.geom_xpos[geom]
+            name = self.layout.static_map.room_at(float(x), float(y))
+            if name is not None:
+                rooms[geom] = ROOM_NAMES.index(name)
+        return rooms
 
     def eye_at(self, pose: Pose, height_m: float, pitch_down_rad: float, roll: float = 0.0) -> None:
         """Put the camera somewhere by hand (the robot's own pose is set by its physics)."""
@@ -106,14 +120,18 @@ class Scene:
 
     def render(self) -> UInt8Array:
         """The camera's frame, uint8 (height, width, 3)."""
-        canvas = self._open()
-        canvas.update(self.data, self._visible(), self._eye)
-        return canvas.draw()
+        if self._canvas is None:
+            self._canvas = self._new_canvas(samples=4)
+        self._canvas.update(self.data, self._visible(), self._eye)
+        return self._canvas.draw()
 
     def labels(self, pose: Pose) -> tuple[LabelledThing, ...]:
-        """What the last rendered frame shows, seen from ``pose`` (the camera's place)."""
-        canvas = self._open()
-        geoms = canvas.segment()
+        """What the camera sees now; distances and bearings are from ``pose``, its place."""
+        if self._label_canvas is None:
+            # Smoothed edges would mix the numbers of two geoms into a third one's.
+            self._label_canvas = self._new_canvas(samples=0)
+        self._label_canvas.update(self.data, self._visible(), self._eye)
+        geoms = self._label_canvas.segment()
         seen = np.where(geoms >= 0, self._thing_of_geom[geoms], -1)
         counts = np.bincount(seen.ravel() + 1, minlength=len(self.things) + 1)[1:]
         found = []
@@ -149,7 +167,7 @@ class Scene:
         eye.type = mujoco.mjtCamera.mjCAMERA_FREE
         eye.lookat[:] = ((x_min + x_max) / 2, (y_min + y_max) / 2, 0.4)
         eye.distance, eye.azimuth, eye.elevation = 12.5, 90.0, -68.0
-        with _Canvas(mujoco, self.model, width_px, height_px) as canvas:
+        with _Canvas(mujoco, self.model, width_px, height_px, sky=True) as canvas:
             canvas.show(ROBOT_GROUP, True)
             canvas.show(OVERHEAD_GROUP, False)
             canvas.update(self.data, None, eye)
@@ -157,37 +175,51 @@ class Scene:
 
     def close(self) -> None:
         """Free the renderer; a second call does nothing."""
-        if self._canvas is not None:
-            self._canvas.close()
-            self._canvas = None
+        for canvas in (self._canvas, self._label_canvas):
+            if canvas is not None:
+                canvas.close()
+        self._canvas = self._label_canvas = None
 
-    def _open(self) -> _Canvas:
-        if self._canvas is None:
-            self._canvas = _Canvas(
-                self._mujoco, self.model, self.camera.width_px, self.camera.height_px
-            )
-        return self._canvas
+    def _new_canvas(self, samples: int) -> _Canvas:
+        size = self.camera.width_px, self.camera.height_px
+        return _Canvas(self._mujoco, self.model, *size, samples=samples)
 
     def _visible(self) -> npt.NDArray[np.bool_]:
-        """Which geoms can be in the camera's view: a quick test of bounding spheres."""
+        """Which geoms the camera may see: a quick test of bounding spheres."""
         eye = self.data.cam_xpos[self._eye]
         axes = self.data.cam_xmat[self._eye].reshape(3, 3)
-        local = (self.data.geom_xpos - eye) @ axes
-        radius = np.where(self.model.geom_rbound > 0, self.model.geom_rbound, 1e3)
+        offset = self.data.geom_xpos - eye
+        local = offset @ axes
+        radius = self._radius
         half = self.camera.fov_y_rad / 2
         sin, cos = math.sin(half), math.cos(half)
         ahead = -local[:, 2]
         inside = ahead > -radius
         for axis in (0, 1):
             inside &= np.abs(local[:, axis]) * cos - ahead * sin < radius
-        visible: npt.NDArray[np.bool_] = inside
-        return visible
+        back = axes[:, 2]
+        pose = Pose(float(eye[0]), float(eye[1]), math.atan2(-back[1], -back[0]))
+        bearing = np.arctan2(offset[:, 1], offset[:, 0]) - pose.yaw_rad
+        bearing = (bearing + math.pi) % math.tau - math.pi
+        distance = np.hypot(offset[:, 0], offset[:, 1])
+        ratio = np.minimum(radius / np.maximum(distance, 1e-6), 1.0)
+        spread = np.where(ratio < 1.0, np.arcsin(ratio), math.pi)
+        seen = wedges(self.layout.static_map, pose, math.radians(55.0))
+        return inside & in_wedges(bearing, spread, self._room_of_geom, ROOM_NAMES, seen)
 
 
 class _Canvas:
     """An off-screen framebuffer with MuJoCo's abstract scene."""
 
-    def __init__(self, mujoco: Any, model: Any, width_px: int, height_px: int) -> None:
+    def __init__(
+        self,
+        mujoco: Any,
+        model: Any,
+        width_px: int,
+        height_px: int,
+        samples: int = 4,
+        sky: bool = False,
+    ) -> None:
         self._mujoco = mujoco
         self._model = model
         self._rect = mujoco.MjrRect(0, 0, width_px, height_px)
@@ -201,6 +233,8 @@ class _Canvas:
         flags = mujoco.mjtRndFlag
         for flag in (flags.mjRND_SHADOW, flags.mjRND_REFLECTION, flags.mjRND_HAZE):
             self._scene.flags[flag] = 0
+        # The sky is behind walls for everything but a view from above, and costs a third.
+        self._scene.flags[flags.mjRND_SKYBOX] = int(sky)
         self._gl: Any = None
         self._context: Any = None
         try:
@@ -208,6 +242,7 @@ class _Canvas:
 
             self._gl = GLContext(width_px, height_px)
             self._gl.make_current()
+            model.vis.quality.offsamples = samples
             self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         except Exception as error:

@@ -135,8 +135,8 @@ def _box(p: Painter) -> list[Primitive]:
 
 
 def _tray(p: Painter) -> list[Primitive]:
-    rim = p.tint((0.1, 0.1, 0.12), 0.02)
-    base = p.tint((0.95, 0.3, 0.55))
+    rim = p.tint((0.95, 0.28, 0.52))
+    base = p.tint((0.2, 0.2, 0.23), 0.02)
     return [
         box((-0.13, 0.13), (-0.17, 0.17), (0, 0.015), base),
         box((-0.14, -0.125), (-0.18, 0.18), (0, 0.05), rim),

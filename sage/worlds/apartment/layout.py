@@ -210,10 +210,10 @@ def _light(rng: np.random.Generator) -> Light:
     azimuth = rng.uniform(0, math.tau)
     slope = rng.uniform(0.5, 1.1)
     warmth = rng.uniform(-0.06, 0.08)
-    power = rng.uniform(0.42, 0.62)
+    power = rng.uniform(0.3, 0.46)
     return Light(
         direction=(math.cos(azimuth) * slope, math.sin(azimuth) * slope, -1.0),
         diffuse=(power * (1 + warmth), power, power * (1 - warmth)),
-        fill=(0.16 * (1 - warmth), 0.16, 0.16 * (1 + warmth)),
-        ambient=float(rng.uniform(0.3, 0.42)),
+        fill=(0.15 * (1 - warmth), 0.15, 0.15 * (1 + warmth)),
+        ambient=float(rng.uniform(0.42, 0.54)),
     )

@@ -72,7 +72,8 @@ def apartment_xml(layout: Layout) -> tuple[str, dict[str, bytes]]:
         body.append(
             _solid(Primitive("cylinder", (PERSON_RADIUS_M, tall), (0, 0, tall), (1, 1, 1)))
         )
-        body.append(_shade(0.3, 0.3))
+        shadow = Primitive("cylinder", (0.2, 0.002), (0, 0, 0.003), (0.05, 0.04, 0.03), alpha=0.32)
+        body.append(_geom(shadow))
         place = (person.x_m, person.y_m, 0.0)
         world.append(_body(f"person:{person.name}", place, person.yaw_rad, body, mocap=True))
     light = layout.light
@@ -90,6 +91,8 @@ def apartment_xml(layout: Layout) -> tuple[str, dict[str, bytes]]:
 <asset>
 <texture name="sky" type="skybox" builtin="gradient" rgb1=".75 .85 .95" rgb2=".93 .95 .97"
  width="16" height="96"/>
+<material name="glow" emission=".5" specular="0"/>
+<material name="ceiling" emission=".4" specular="0"/>
 {"".join(materials)}
 </asset>
 <worldbody>
@@ -118,6 +121,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def _geom(part: Primitive, group: int = VISIBLE_GROUP, material: str = "") -> str:
+    material = material or ("glow" if part.glow else "")
     look = f'material="{material}"' if material else ""
     turn = f'euler="{_numbers(part.euler)}"' if any(part.euler) else ""
     return (
@@ -180,7 +184,6 @@ def _floor_material(
         f'<texture name="{key}" type="2d" file="{key}.png"/>'
         f'<material name="{key}" texture="{key}" texrepeat=".8 .8" texuniform="true" '
         f'specular=".1" shininess=".2"/>'
-        f'<material name="{key} ceiling" emission=".55" specular="0"/>'
     )
 
 
@@ -197,7 +200,7 @@ def _room(room: Room, layout: Layout, painter: Painter) -> list[str]:
     )
     parts = [_geom(floor, material=key)]
     ceiling = box(x, y, (WALL_HEIGHT_M, WALL_HEIGHT_M + 0.05), (0.93, 0.93, 0.92))
-    parts.append(_geom(ceiling, OVERHEAD_GROUP, f"{key} ceiling"))
+    parts.append(_geom(ceiling, OVERHEAD_GROUP, "ceiling"))
     wall = painter.pick(*_WALLS[room.name])
     skirting = painter.pick((0.92, 0.92, 0.9), (0.5, 0.36, 0.24))
     for side in ("south", "north", "west", "east"):
@@ -297,7 +300,7 @@ def _wall_decoration(
         middle = (part[0] + part[1]) / 2
         return [
             _geom(slab(part, z, 0.02, frame)),
-            _geom(slab(inner, (z[0] + 0.05, z[1] - 0.05), 0.024, glass)),
+            _geom(slab(inner, (z[0] + 0.05, z[1] - 0.05), 0.024, glass), material="glow"),
             _geom(slab((middle - 0.02, middle + 0.02), z, 0.03, frame)),
         ]
     frame = painter.pick((0.15, 0.13, 0.12), (0.75, 0.6, 0.35))

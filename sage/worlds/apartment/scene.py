@@ -166,7 +166,7 @@ class Scene:
         eye = mujoco.MjvCamera()
         eye.type = mujoco.mjtCamera.mjCAMERA_FREE
         eye.lookat[:] = ((x_min + x_max) / 2, (y_min + y_max) / 2, 0.4)
-        eye.distance, eye.azimuth, eye.elevation = 12.5, 90.0, -68.0
+        eye.distance, eye.azimuth, eye.elevation = 12.3, 90.0, -74.0
         with _Canvas(mujoco, self.model, width_px, height_px, sky=True) as canvas:
             canvas.show(ROBOT_GROUP, True)
             canvas.show(OVERHEAD_GROUP, False)
@@ -345,7 +345,7 @@ class ViewSampler:
             near = np.flatnonzero((distance > 0.7) & (distance < rng.choice([1.8, 2.5, 4.0])))
             room = self.layout.static_map.room_at(x, y)
             if len(near):
-                for _ in range(4):
+                for _ in range(6):
                     place = self._places[near[rng.integers(len(near))]]
                     if self.layout.static_map.room_at(*place) == room:
                         break

@@ -27,8 +27,8 @@ class Primitive:
     position: Vector
     color: Color
     euler: Vector = (0.0, 0.0, 0.0)
-    shine: float = 0.1
     alpha: float = 1.0
+    glow: bool = False
 
 
 def box(
@@ -45,9 +45,9 @@ def can(x: float, y: float, z: tuple[float, float], radius: float, color: Color)
     return Primitive("cylinder", (radius, (z[1] - z[0]) / 2), (x, y, (z[0] + z[1]) / 2), color)
 
 
-def ball(position: Vector, size: Vector, color: Color) -> Primitive:
+def ball(position: Vector, size: Vector, color: Color, glow: bool = False) -> Primitive:
     """An ellipsoid."""
-    return Primitive("ellipsoid", size, position, color)
+    return Primitive("ellipsoid", size, position, color, glow=glow)
 
 
 class Painter:
@@ -140,7 +140,7 @@ def _wardrobe(d: float, w: float, h: float, p: Painter) -> list[Primitive]:
     x, y = d / 2, w / 2
     door = darker(wood, 0.93)
     return [
-        box((-x, x - 0.02), (-y, y), (0, h), wood),
+        box((-x, x - 0.02), (-y, y), (0, h - 0.06), wood),
         box((-x, x + 0.01), (-y - 0.01, y + 0.01), (h - 0.06, h), darker(wood, 0.8)),
         box((-x, x), (-y, y), (0, 0.08), darker(wood, 0.6)),
         box((x - 0.02, x), (-y + 0.02, -0.008), (0.1, h - 0.09), door),
@@ -330,8 +330,8 @@ def _fireplace(d: float, w: float, h: float, p: Painter) -> list[Primitive]:
         box((-x, x), (-y, y), (0, 0.17), darker(brick, 0.6)),
         box((-x, x), (-y, y), (h - 0.09, h), p.pick(WHITE, (0.9, 0.86, 0.78))),
         Primitive("capsule", (0.045, 0.2), (0.0, 0.0, 0.22), WALNUT, (90, 0, 0)),
-        ball((-0.03, 0.08, 0.33), (0.05, 0.09, 0.17), (1.0, 0.5, 0.1)),
-        ball((-0.03, -0.08, 0.3), (0.05, 0.08, 0.13), (1.0, 0.72, 0.2)),
+        ball((-0.03, 0.08, 0.33), (0.05, 0.09, 0.17), (1.0, 0.5, 0.1), glow=True),
+        ball((-0.03, -0.08, 0.3), (0.05, 0.08, 0.13), (1.0, 0.72, 0.2), glow=True),
     ]
 
 

@@ -1,0 +1,275 @@
+"""``sage run``: a robot that sees and drives, in the apartment or with your own devices."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if __name__ == "__main__":  # before anything else of ours is imported
+    from sage._safepath import secure_imports
+
+    secure_imports()
+
+from sage.irp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sage.build import RunConfig, Runtime
+    from sage.summary import Summary
+    from sage.telemetry import Event
+    from sage.values import Observation, Scene
+
+DEFAULT_COMMANDS = (
+    "go to the kitchen",
+    "go to the fridge",
+    "find the apple",
+    "go to the sofa",
+    "come back",
+    "stop",
+)
+
+EXAMPLES = """\
+examples:
+  sage run                                        the apartment, a short tour, live view
+  sage run --headless --seed 7 --say "find the apple" --say "come back"
+  sage run --script commands.txt                  one command a line
+  echo "go to the kitchen" | sage run --stdin --headless
+  sage run --camera file:clip.mp4 --duration 20   vision on a video, nothing to drive
+  sage run --camera camera:0 --robot python:mybase:Base
+
+exit codes: 0 every command was done, and ground truth agrees where there is any; 1 one was not;
+2 a wrong option, file or device, which the message names; 130 stopped by Ctrl-C.
+"""
+
+
+class View(Protocol):
+    """What shows a run while it goes on."""
+
+    def __call__(self, event: Event) -> None:
+        """Take in a telemetry event."""
+        ...
+
+    def start(self) -> None:
+        """Begin to show."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; returns the exit code. Errors are ``SageError``, one line each."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.ERROR if args.quiet else logging.WARNING)
+    commands = _commands(args)
+    config = _config(args)
+    from sage.build import build
+    from sage.clock import RealClock
+
+    runtime = build(config, clock=RealClock())
+    try:
+        if runtime.agent is None and (args.say or args.script or args.stdin):
+            raise ConfigError(
+                f"commands need a robot with a map, and {config.camera!r} has none; "
+                "use --camera sim:apartment, or leave --say, --script and --stdin out"
+            )
+        summary = _watched(runtime, commands if runtime.agent is not None else (), args)
+    finally:
+        runtime.close()
+    print(summary.text())
+    return summary.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sage run",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    where = parser.add_argument_group("devices")
+    where.add_argument(
+        "--camera",
+        metavar="URI",
+        help="sim:apartment (default), file:PATH, camera:N, csi://N, rtsp://...",
+    )
+    where.add_argument(
+        "--robot", metavar="URI", help="sim:, record:PATH.jsonl, python:module:Class, none:"
+    )
+    where.add_argument("--seed", type=int, metavar="N", help="which apartment (sim: only)")
+    what = parser.add_argument_group("commands")
+    what.add_argument("--say", action="append", default=[], metavar="TEXT", help="may be repeated")
+    what.add_argument("--script", metavar="FILE", help="commands, one a line; # begins a comment")
+    what.add_argument("--stdin", action="store_true", help="read commands while it runs")
+    how = parser.add_argument_group("the run")
+    how.add_argument("--config", metavar="FILE", help="settings in YAML")
+    how.add_argument("--plugin", action="append", default=[], metavar="NAME", help="installed one")
+    how.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
+    how.add_argument("--headless", action="store_true", help="lines instead of the live view")
+    how.add_argument("--out", metavar="DIR", default="runs", help="where pictures go (runs)")
+    how.add_argument("--quiet", action="store_true", help="no warnings")
+    return parser
+
+
+def _config(args: argparse.Namespace) -> RunConfig:
+    """The settings: a file's, with the command line's on top."""
+    from sage.build import RunConfig
+    from sage.config import load
+
+    config = load(args.config, RunConfig) if args.config else RunConfig()
+    changes: dict[str, Any] = {}
+    if args.camera is not None:
+        changes["camera"] = args.camera
+    if args.robot is not None:
+        changes["robot"] = args.robot
+    if args.plugin:
+        changes["plugins"] = (*config.plugins, *args.plugin)
+    camera = changes.get("camera", config.camera)
+    if args.seed is not None:
+        if not camera.startswith("sim:"):
+            raise ConfigError(f"--seed {args.seed} is for sim:apartment, not for {camera!r}")
+        if "seed=" in camera:
+            raise ConfigError(f"--seed {args.seed}: {camera!r} names a seed already")
+        changes["camera"] = f"{camera}{'&' if '?' in camera else '?'}seed={args.seed}"
+    if args.duration is not None and not args.duration > 0.0:
+        raise ConfigError(f"--duration must be positive seconds, got {args.duration}")
+    return dataclasses.replace(config, **changes)
+
+
+def _commands(args: argparse.Namespace) -> tuple[str, ...]:
+    """What to say first; nothing where commands come from stdin."""
+    from sage.skills.grammar import read_script
+
+    commands = list(args.say)
+    if args.script:
+        commands += read_script(args.script)
+    if not commands and not args.stdin:
+        return DEFAULT_COMMANDS
+    return tuple(commands)
+
+
+def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace) -> Summary:
+    """Run to the end under a view; returns what came of it."""
+    from sage.summary import Recorder
+
+    out = Path(args.out) / datetime.now().strftime("%Y%m%d-%H%M%S")
+    recorder = Recorder(runtime, out)
+    runtime.telemetry.subscribe(recorder)
+    runtime.on_scene.append(recorder.saw)
+    view, show_frame = _view(args)
+    runtime.telemetry.subscribe(view)
+    if show_frame is not None:
+        runtime.on_scene.append(show_frame)
+    runtime.telemetry.start()
+    speaker = Speaker(runtime, commands, listening=args.stdin)
+    view.start()
+    try:
+        runtime.start()
+        interrupted = asyncio.run(_until_done(runtime, speaker, args.duration))
+    finally:
+        runtime.telemetry.flush()
+        view.close()
+    return recorder.finish(interrupted=interrupted)
+
+
+def _view(
+    args: argparse.Namespace,
+) -> tuple[View, Callable[[Observation, Scene], None] | None]:
+    """The live view on a terminal, lines elsewhere."""
+    if args.headless or not sys.stdout.isatty():
+        from sage.view.headless import HeadlessView
+
+        return HeadlessView(), None
+    from sage.view.terminal import TerminalView
+
+    view = TerminalView()
+    return view, lambda observation, scene: view.show_frame(observation.data.rgb, scene)
+
+
+class Speaker:
+    """Says the commands of a run, each when the one before it is over."""
+
+    def __init__(self, runtime: Runtime, commands: Sequence[str], *, listening: bool) -> None:
+        self._agent = runtime.agent
+        self._waiting = deque(commands)
+        self._listening = listening
+        if listening:
+            threading.Thread(target=self._listen, name="stdin", daemon=True).start()
+
+    def tick(self) -> None:
+        """Say the next command once the robot has nothing to do."""
+        if self._agent is not None and self._agent.idle and self._waiting:
+            self._agent.hear(self._waiting.popleft())
+
+    @property
+    def done(self) -> bool:
+        """Whether all was said and done. Without an agent there is nothing to wait for."""
+        if self._agent is None:
+            return False
+        return not self._waiting and not self._listening and self._agent.idle
+
+    def _listen(self) -> None:
+        assert self._agent is not None
+        for line in sys.stdin:
+            text = line.strip()
+            if text.lower().rstrip(".!") in ("stop", "halt", "freeze"):
+                self._waiting.clear()
+                self._agent.hear(text)  # does not wait its turn
+            elif text:
+                self._waiting.append(text)
+        self._listening = False
+
+
+async def _until_done(runtime: Runtime, speaker: Speaker, duration_s: float | None) -> bool:
+    """Tick until the commands are done, the source ends, the time is over, or Ctrl-C."""
+    stop = asyncio.Event()
+    interrupted = False
+    clock = runtime.clock
+    until_s = clock.now_s() + duration_s if duration_s is not None else float("inf")
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        interrupted = True
+        stop.set()
+
+    def tick() -> None:
+        speaker.tick()
+        if speaker.done or runtime.source.finished or clock.now_s() >= until_s:
+            stop.set()
+
+    runtime.orchestrator.on_tick(tick)
+    with _signals(interrupt):
+        await runtime.orchestrator.run(stop)
+    if runtime.source.error is not None and not interrupted:
+        raise runtime.source.error
+    return interrupted
+
+
+@contextlib.contextmanager
+def _signals(act: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the run in order."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, act)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+if __name__ == "__main__":
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

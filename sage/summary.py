@@ -1,0 +1,181 @@
+"""What a run leaves behind: a verdict per command, figures per plugin, a contact sheet."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sage.irp.errors import SageError
+from sage.skills.agent import Report
+from sage.telemetry import Dropped, Event, Finished, Task
+from sage.values import Frame, Observation, Scene, UInt8Array
+
+if TYPE_CHECKING:
+    from sage.build import Runtime
+
+_SHEET_FRAMES = 12
+_EXIT_INTERRUPTED = 130
+
+
+@dataclass(slots=True)
+class PluginFigures:
+    """What one plugin did in a run."""
+
+    refinements: int = 0
+    steps: int = 0
+    saved_steps: int = 0
+    spent_atp: float = 0.0
+    returned_atp: float = 0.0
+    cost_s: float = 0.0
+    trust: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+    drops: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A command, what the robot says of it, and what ground truth says (None: there is none)."""
+
+    report: Report
+    agrees: bool | None
+    why: str
+
+    @property
+    def done(self) -> bool:
+        """Done as far as anyone can tell."""
+        return self.report.verdict.done and self.agrees is not False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The end of a run."""
+
+    judged: tuple[Judged, ...]
+    plugins: dict[str, PluginFigures]
+    sheet: Path | None
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 not all, 130 interrupted."""
+        if self.interrupted:
+            return _EXIT_INTERRUPTED
+        return 0 if all(item.done for item in self.judged) else 1
+
+    def text(self) -> str:
+        """A few lines for people."""
+        lines = [""]
+        for item in self.judged:
+            truth = {True: "agrees", False: "DISAGREES", None: "says nothing"}[item.agrees]
+            state = "done  " if item.report.verdict.done else "failed"
+            if item.report.intent is None:
+                state = "declined"
+            took_s = item.report.ended_s - item.report.began_s
+            lines.append(
+                f'{state}  {took_s:5.1f} s  "{item.report.text}": {item.report.verdict.text}'
+            )
+            if item.report.intent is not None:
+                lines.append(f"                  ground truth {truth}: {item.why}")
+        for name, figures in sorted(self.plugins.items()):
+            count = max(1, figures.refinements)
+            reasons = ", ".join(f"{n} {reason}" for reason, n in figures.reasons.most_common())
+            drops = ", ".join(f"{n} {reason}" for reason, n in figures.drops.most_common())
+            lines.append(
+                f"{name}: {figures.refinements} refinements, {figures.steps / count:.1f} steps and "
+                f"{1e3 * figures.cost_s / count:.1f} ms each, ended {reasons or 'never'}; "
+                f"{figures.spent_atp:.0f} ATP spent, {figures.returned_atp:.0f} returned, "
+                f"trust {figures.trust:.2f}" + (f"; dropped {drops}" if drops else "")
+            )
+        done = sum(item.done for item in self.judged)
+        if self.judged:
+            lines.append(f"{done} of {len(self.judged)} commands done")
+        if self.sheet is not None:
+            lines.append(f"pictures: {self.sheet}")
+        if self.interrupted:
+            lines.append("stopped by Ctrl-C")
+        return "\n".join(lines)
+
+
+class Recorder:
+    """Watches a run; an observer of its telemetry, and of the scenes that vision reads."""
+
+    def __init__(self, runtime: Runtime, out: Path) -> None:
+        self._runtime = runtime
+        self._out = out
+        self._lock = threading.Lock()
+        self._plugins: defaultdict[str, PluginFigures] = defaultdict(PluginFigures)
+        self._judged: list[Judged] = []
+        self._last: tuple[UInt8Array, Scene] | None = None
+        self._kept: list[tuple[UInt8Array, Scene, str]] = []
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        if isinstance(event, Finished):
+            figures = self._plugins[event.plugin]
+            trajectory = event.trajectory
+            figures.refinements += 1
+            figures.steps += trajectory.steps
+            figures.saved_steps += trajectory.saved_steps
+            figures.cost_s += trajectory.cost_s
+            figures.spent_atp += event.spent_atp
+            figures.returned_atp += max(0.0, event.granted_atp - event.spent_atp)
+            figures.trust = event.trust
+            figures.reasons[trajectory.reason.value] += 1
+        elif isinstance(event, Dropped):
+            self._plugins[event.plugin].drops[event.reason] += 1
+        elif isinstance(event, Task) and event.phase in ("done", "failed"):
+            self._judge(event)
+
+    def saw(self, observation: Observation, scene: Scene) -> None:
+        """Keep the newest frame, and one that shows the most so far when nothing is asked."""
+        frame: Frame = observation.data
+        with self._lock:
+            self._last = frame.rgb, scene
+            if self._runtime.agent is None and len(self._kept) < _SHEET_FRAMES:
+                before = self._kept[-1][1].captured_s if self._kept else -1e9
+                if scene.captured_s - before > 1.0:
+                    self._kept.append((frame.rgb, scene, f"{len(scene.detections)} things"))
+
+    def finish(self, *, interrupted: bool) -> Summary:
+        """Draw the contact sheet and sum up."""
+        agent = self._runtime.agent
+        known = {item.report.command for item in self._judged}
+        rest = [] if agent is None else [r for r in agent.reports if r.command not in known]
+        judged = [*self._judged, *(Judged(report, None, report.verdict.text) for report in rest)]
+        judged.sort(key=lambda item: item.report.command)
+        return Summary(tuple(judged), dict(self._plugins), self._draw(), interrupted)
+
+    def _judge(self, event: Task) -> None:
+        agent, world = self._runtime.agent, self._runtime.world
+        assert agent is not None
+        report = next(r for r in agent.reports if r.command == event.command)
+        agrees: bool | None = None
+        why = "there is none"
+        if world is not None:
+            from sage.worlds.apartment.judge import judge
+
+            start = self._runtime.body.start if self._runtime.body else None
+            agrees, why = judge(report, world.truth(), start)
+        with self._lock:
+            self._judged.append(Judged(report, agrees, why))
+            if self._last is not None:
+                self._kept.append((*self._last, f"{report.text}: {event.phase}"))
+
+    def _draw(self) -> Path | None:
+        from sage.view.frames import contact_sheet, draw_scene, write_picture
+
+        with self._lock:
+            kept = self._kept[:_SHEET_FRAMES]
+        if not kept:
+            return None
+        pictures: list[Any] = [(draw_scene(rgb, scene), caption) for rgb, scene, caption in kept]
+        path = self._out / "contact_sheet.png"
+        try:
+            self._out.mkdir(parents=True, exist_ok=True)
+            write_picture(path, contact_sheet(pictures))
+        except OSError as error:
+            raise SageError(f"cannot write {path}: {error.strerror or error}") from error
+        return path

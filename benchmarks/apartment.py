@@ -91,7 +91,9 @@ def _run(
     runtime: Runtime, clock: VirtualClock, seed: int, sight: Sight, count: int, limit_s: float
 ) -> list[Tried]:
     agent, body, world = runtime.agent, runtime.body, runtime.world
-    assert agent is not None and body is not None and world is not None
+    assert agent is not None
+    assert body is not None
+    assert world is not None
     source = runtime.source
     driver = LockStep(runtime.orchestrator, clock, lambda dt_s: source.pump(clock.now_s() + dt_s))
     source.start(runtime.take)

@@ -17,6 +17,7 @@ PACKAGES = [
     "sage.sensors",
     "sage.skills",
     "sage.telemetry",
+    "sage.view",
     "sage.worlds",
     "sage.worlds.apartment",
     "models",

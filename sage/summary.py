@@ -6,12 +6,12 @@ import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sage.irp.errors import SageError
 from sage.skills.agent import Report
 from sage.telemetry import Dropped, Event, Finished, Task
-from sage.values import Frame, Observation, Scene, UInt8Array
+from sage.values import Frame, Observation, Pose, Scene, UInt8Array
 
 if TYPE_CHECKING:
     from sage.build import Runtime
@@ -57,12 +57,15 @@ class Summary:
     plugins: dict[str, PluginFigures]
     sheet: Path | None
     interrupted: bool
+    problem: str = ""
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 not all, 130 interrupted."""
+        """0 all done, 1 not all, 2 something could not be written, 130 interrupted."""
         if self.interrupted:
             return _EXIT_INTERRUPTED
+        if self.problem:
+            return 2
         return 0 if all(item.done for item in self.judged) else 1
 
     def text(self) -> str:
@@ -94,6 +97,8 @@ class Summary:
             lines.append(f"{done} of {len(self.judged)} commands done")
         if self.sheet is not None:
             lines.append(f"pictures: {self.sheet}")
+        if self.problem:
+            lines.append(f"error: {self.problem}")
         if self.interrupted:
             lines.append("stopped by Ctrl-C")
         return "\n".join(lines)
@@ -110,6 +115,7 @@ class Recorder:
         self._judged: list[Judged] = []
         self._last: tuple[UInt8Array, Scene] | None = None
         self._kept: list[tuple[UInt8Array, Scene, str]] = []
+        self._way: list[Pose] = []
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -132,8 +138,11 @@ class Recorder:
     def saw(self, observation: Observation, scene: Scene) -> None:
         """Keep the newest frame, and one that shows the most so far when nothing is asked."""
         frame: Frame = observation.data
+        body = self._runtime.body
         with self._lock:
             self._last = frame.rgb, scene
+            if body is not None:
+                self._way.append(body.navigator.pose_at(scene.captured_s))
             if self._runtime.agent is None and len(self._kept) < _SHEET_FRAMES:
                 before = self._kept[-1][1].captured_s if self._kept else -1e9
                 if scene.captured_s - before > 1.0:
@@ -146,7 +155,12 @@ class Recorder:
         rest = [] if agent is None else [r for r in agent.reports if r.command not in known]
         judged = [*self._judged, *(Judged(report, None, report.verdict.text) for report in rest)]
         judged.sort(key=lambda item: item.report.command)
-        return Summary(tuple(judged), dict(self._plugins), self._draw(), interrupted)
+        sheet, problem = None, ""
+        try:
+            sheet = self._draw()
+        except (SageError, OSError) as error:  # the figures are told all the same
+            problem = str(error)
+        return Summary(tuple(judged), dict(self._plugins), sheet, interrupted, problem)
 
     def _judge(self, event: Task) -> None:
         agent, world = self._runtime.agent, self._runtime.world
@@ -162,20 +176,37 @@ class Recorder:
         with self._lock:
             self._judged.append(Judged(report, agrees, why))
             if self._last is not None:
-                self._kept.append((*self._last, f"{report.text}: {event.phase}"))
+                self._kept.append((*self._last, f"{report.text}\n{event.phase}: {event.text}"))
 
     def _draw(self) -> Path | None:
-        from sage.view.frames import contact_sheet, draw_scene, write_picture
+        from sage.view.frames import contact_sheet, draw_scene, save_picture
 
         with self._lock:
             kept = self._kept[:_SHEET_FRAMES]
         if not kept:
             return None
-        pictures: list[Any] = [(draw_scene(rgb, scene), caption) for rgb, scene, caption in kept]
+        pictures = [(draw_scene(rgb, scene, min_width_px=448), text) for rgb, scene, text in kept]
+        if self._runtime.body is not None:
+            pictures.append((self._plan(), "where it went\nand what it believes stands there"))
+        sheet = contact_sheet(pictures, subtitle=self._runtime.config.camera)
+        self._out.mkdir(parents=True, exist_ok=True)
         path = self._out / "contact_sheet.png"
-        try:
-            self._out.mkdir(parents=True, exist_ok=True)
-            write_picture(path, contact_sheet(pictures))
-        except OSError as error:
-            raise SageError(f"cannot write {path}: {error.strerror or error}") from error
+        save_picture(path, sheet)
         return path
+
+    def _plan(self) -> UInt8Array:
+        """The map with the robot's way and what was seen where."""
+        from sage.view.frames import Mark, Occupancy, floor_plan
+
+        body = self._runtime.body
+        assert body is not None
+        grid = body.navigator.snapshot()
+        return floor_plan(
+            body.static_map,
+            self._way,
+            [
+                Mark(body.start.x_m, body.start.y_m, "start", "start"),
+                *(Mark(s.x_m, s.y_m, s.label, "found") for s in body.sightings.all()),
+            ],
+            Occupancy(grid.frame, grid.obstacles.astype(float)),
+        )

@@ -146,11 +146,11 @@ class RoomSpace:
         """Place a piece of that class; False if no drawn place would do."""
         spec = PIECES[name]
         scale = rng.uniform(0.94, 1.06, size=2)
-        width, depth = spec.width_m * scale[0], spec.depth_m * scale[1]
+        width, depth = float(spec.width_m * scale[0]), float(spec.depth_m * scale[1])
         for _ in range(tries):
             x, y, yaw = self._candidate(width, depth, spec.island, rng)
             piece = Furniture(
-                name, self.room.name, x, y, yaw, float(width), float(depth), spec.height_m
+                name, self.room.name, float(x), float(y), yaw, width, depth, spec.height_m
             )
             rect = piece.footprint
             inner = self.inner

@@ -79,7 +79,7 @@ def apartment_xml(layout: Layout) -> tuple[str, dict[str, bytes]]:
     light = layout.light
     ambient = light.ambient
     xml = f"""<mujoco model="apartment {layout.seed}">
-<option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic"/>
+<option timestep="{TIMESTEP_S}" integrator="implicitfast" cone="elliptic" impratio="50"/>
 <compiler angle="degree"/>
 <statistic extent="10" center="5 4 1" meansize="0.3"/>
 <visual>

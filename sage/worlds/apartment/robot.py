@@ -29,7 +29,7 @@ CAMERA = CameraModel(
 def robot_xml(start: Pose, group: int) -> str:
     """The robot's body for MJCF: contacts with the world only, never with itself."""
     look = f'group="{group}" contype="0" conaffinity="0" mass="0"'
-    touch = f'group="{group}" contype="1" conaffinity="2"'
+    touch = f'group="{group}" contype="1" conaffinity="2" priority="1"'
     sin, cos = math.sin(CAMERA.pitch_down_rad), math.cos(CAMERA.pitch_down_rad)
     wheels = "".join(
         f"""<body name="{side} wheel" pos="0 {sign * TRACK_M / 2} {WHEEL_RADIUS_M}">

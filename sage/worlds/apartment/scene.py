@@ -68,7 +68,7 @@ class Scene:
 
     def __init__(self, layout: Layout, camera: CameraModel = CAMERA) -> None:
         mujoco = load_mujoco()
-        self._mujoco = mujoco
+        self.mujoco = mujoco
         self.layout = layout
         self.camera = camera
         xml, assets = apartment_xml(layout)
@@ -161,7 +161,7 @@ class Scene:
 
     def view_from_above(self, width_px: int = 1280, height_px: int = 960) -> UInt8Array:
         """The whole apartment from above without its ceilings, for people to look at."""
-        mujoco = self._mujoco
+        mujoco = self.mujoco
         x_min, y_min, x_max, y_max = self.layout.static_map.bounds
         eye = mujoco.MjvCamera()
         eye.type = mujoco.mjtCamera.mjCAMERA_FREE
@@ -182,7 +182,7 @@ class Scene:
 
     def _new_canvas(self, samples: int) -> _Canvas:
         size = self.camera.width_px, self.camera.height_px
-        return _Canvas(self._mujoco, self.model, *size, samples=samples)
+        return _Canvas(self.mujoco, self.model, *size, samples=samples)
 
     def _visible(self) -> npt.NDArray[np.bool_]:
         """Which geoms the camera may see: a quick test of bounding spheres."""

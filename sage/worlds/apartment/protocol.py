@@ -1,0 +1,229 @@
+"""What passes between the apartment's process and its client: typed msgpack, length first.
+
+Each message is four bytes of length (big-endian) and a tagged msgspec struct. Both sides decode
+into the declared types, refuse what does not fit, and refuse messages longer than their limit.
+Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import struct
+from typing import Annotated, Union
+
+import msgspec
+
+from sage.values import CameraModel, Pose
+from sage.worlds.apartment.truth import Truth
+from sage.worlds.static_map import StaticMap
+
+REQUEST_LIMIT_BYTES = 4096
+REPLY_LIMIT_BYTES = 8 * 2**20
+
+_LENGTH = struct.Struct(">I")
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Hertz = Annotated[float, msgspec.Meta(ge=0.1, le=200.0)]
+
+
+class ProtocolError(Exception):
+    """The other side sent what it must not."""
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    pass
+
+
+class Open(_Message):
+    """First message of a client: which apartment, and how its time passes."""
+
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    realtime: bool
+    frame_hz: _Hertz
+    scan_hz: _Hertz
+
+
+class Sync(_Message):
+    """What does the server's clock say?"""
+
+
+class Drive(_Message):
+    """A new command for the base."""
+
+    linear_m_s: float
+    angular_rad_s: float
+
+
+class Grip(_Message):
+    """Open (1) or close (0) the gripper."""
+
+    opening: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class Advance(_Message):
+    """Lock-step only: let the world live for ``dt_s``."""
+
+    dt_s: Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)]
+
+
+class AskTruth(_Message):
+    """Send the truth."""
+
+
+class AskPicture(_Message):
+    """Send a view from above."""
+
+    width_px: Annotated[int, msgspec.Meta(ge=64, le=1280)]
+    height_px: Annotated[int, msgspec.Meta(ge=64, le=960)]
+
+
+class Ready(_Message):
+    """The world stands: what the robot is given to begin with."""
+
+    static_map: StaticMap
+    camera: CameraModel
+    start_pose: Pose
+
+
+class Synced(_Message):
+    """The server's clock."""
+
+    server_s: float
+
+
+class FrameTaken(_Message):
+    """A frame: rgb, row by row."""
+
+    captured_s: float
+    sequence: _Count
+    width_px: Annotated[int, msgspec.Meta(ge=1, le=4096)]
+    height_px: Annotated[int, msgspec.Meta(ge=1, le=4096)]
+    rgb: bytes
+
+
+class ScanTaken(_Message):
+    """A sweep of the range sensor; ``ranges`` and ``bearings`` hold float64, little-endian."""
+
+    captured_s: float
+    sequence: _Count
+    ranges: bytes
+    bearings: bytes
+    max_range_m: float
+
+
+class OdometryTaken(_Message):
+    """Dead reckoning."""
+
+    captured_s: float
+    sequence: _Count
+    pose: Pose
+    linear_m_s: float
+    angular_rad_s: float
+    bumper: bool
+
+
+class Advanced(_Message):
+    """The world has lived up to ``time_s``; all that fell due was sent before this."""
+
+    time_s: float
+
+
+class TruthTold(_Message):
+    """The truth."""
+
+    truth: Truth
+
+
+class PictureTaken(_Message):
+    """A view from above: rgb, row by row."""
+
+    width_px: _Count
+    height_px: _Count
+    rgb: bytes
+
+
+class Failed(_Message):
+    """The world ends, for this reason (one line)."""
+
+    reason: str
+
+
+Request = Union[Open, Sync, Drive, Grip, Advance, AskTruth, AskPicture]
+Reply = Union[
+    Ready,
+    Synced,
+    FrameTaken,
+    ScanTaken,
+    OdometryTaken,
+    Advanced,
+    TruthTold,
+    PictureTaken,
+    Failed,
+]
+
+_encoder = msgspec.msgpack.Encoder()
+_requests = msgspec.msgpack.Decoder(Request)
+_replies = msgspec.msgpack.Decoder(Reply)
+
+
+def send(channel: socket.socket, message: Request | Reply) -> None:
+    """Send one message; blocks while the other side is behind. OSError if it is gone."""
+    body = _encoder.encode(message)
+    channel.sendall(_LENGTH.pack(len(body)) + body)
+
+
+def receive_request(channel: socket.socket) -> Request | None:
+    """The client's next message, None once it has gone; ProtocolError on anything else."""
+    body = _receive(channel, REQUEST_LIMIT_BYTES)
+    if body is None:
+        return None
+    try:
+        request: Request = _requests.decode(body)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"not a request: {error}") from error
+    for value in msgspec.structs.asdict(request).values():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ProtocolError(f"not a request: {value} in {type(request).__name__}")
+    return request
+
+
+def receive_reply(channel: socket.socket) -> Reply | None:
+    """The server's next message, None once it has gone; ProtocolError on anything else."""
+    body = _receive(channel, REPLY_LIMIT_BYTES)
+    if body is None:
+        return None
+    try:
+        reply: Reply = _replies.decode(body)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"not a reply: {error}") from error
+    return reply
+
+
+def _receive(channel: socket.socket, limit_bytes: int) -> bytes | None:
+    head = _exactly(channel, _LENGTH.size)
+    if head is None:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > limit_bytes:
+        raise ProtocolError(f"a message of {length} bytes; at most {limit_bytes} are accepted")
+    body = _exactly(channel, length)
+    if body is None:
+        raise ProtocolError("the connection ended inside a message")
+    return body
+
+
+def _exactly(channel: socket.socket, count: int) -> bytes | None:
+    """That many bytes; None if the connection ended before the first of them."""
+    buffer = bytearray(count)
+    view, filled = memoryview(buffer), 0
+    while filled < count:
+        try:
+            got = channel.recv_into(view[filled:])
+        except ConnectionError:
+            got = 0
+        if got == 0:
+            if filled == 0:
+                return None
+            raise ProtocolError("the connection ended inside a message")
+        filled += got
+    return bytes(buffer)

@@ -1,0 +1,68 @@
+"""What is really the case in the apartment: for scoring a run, never for the robot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sage.values import Pose
+from sage.worlds.static_map import Rect
+
+
+@dataclass(frozen=True, slots=True)
+class FurnitureTruth:
+    """A piece of furniture: its centre, and the rectangle that it covers."""
+
+    name: str
+    x_m: float
+    y_m: float
+    footprint: Rect
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTruth:
+    """An object and the piece of furniture that it stands on; z is the base's height."""
+
+    name: str
+    x_m: float
+    y_m: float
+    z_m: float
+    furniture: str
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonTruth:
+    """A person, where they are now."""
+
+    name: str
+    room: str
+    x_m: float
+    y_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collisions:
+    """Episodes of contact; touching the same thing again within 0.5 s is the same episode."""
+
+    walls: int = 0
+    furniture: int = 0
+    people: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.walls + self.furniture + self.people
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The apartment at one moment; ``room`` is the robot's, None while it is outside."""
+
+    time_s: float
+    robot: Pose
+    room: str | None
+    furniture: tuple[FurnitureTruth, ...]
+    objects: tuple[ObjectTruth, ...]
+    people: tuple[PersonTruth, ...]
+    collisions: Collisions

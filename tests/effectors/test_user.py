@@ -51,12 +51,12 @@ def start(uri: str):
 def test_a_users_base_reports_what_it_really_sent(here: Path):
     (here / "my_robot.py").write_text(GOOD)
     path = list(sys.path)
-    base = start("python:my_robot:Base?port=/dev/ttyUSB0")
+    base = start("python:my_robot:Base?port=/dev/tty%20USB0")
     assert sys.path == path
     assert base.apply(Twist(0.5, 0.1), 1.9) == Effect(2.0, Twist(0.3, 0.1), 1.9, clipped=True)
     assert base.apply(Twist(0.2), 1.9).clipped is False
     inner = base._base
-    assert inner.port == "/dev/ttyUSB0"
+    assert inner.port == "/dev/tty USB0"
     base.close()
     base.close()
     assert inner.log[2:] == ["stop", "close"]
@@ -78,8 +78,8 @@ def test_a_base_may_return_a_whole_effect_and_needs_no_close(here: Path):
 def test_a_folder_here_hides_nothing_of_the_runtimes(here: Path):
     (here / "sage").mkdir()
     (here / "sage" / "__init__.py").write_text("raise SystemExit('wrong sage')")
-    (here / "json.py").write_text("raise SystemExit('wrong json')")
-    (here / "my_robot.py").write_text("import json\n" + GOOD)
+    (here / "tabnanny.py").write_text("raise SystemExit('wrong tabnanny')")
+    (here / "my_robot.py").write_text("import tabnanny\n" + GOOD)
     start("python:my_robot:Base").close()
 
 

@@ -85,7 +85,22 @@ def test_the_search_backs_off_up_to_its_cap(device: Device):
     assert waits[:6] == [0.25, 0.5, 1.0, 2.0, 2.0, 2.0]
 
 
-def test_a_device_that_comes_and_goes_at_once_is_not_sought_ever_faster(device: Device):
+def test_once_found_again_the_search_begins_anew(device: Device):
+    waits: list[float] = []
+    source = LiveSource("camera:0", connect_to(device), RealClock(), wait=waits.append)
+    source.start(lambda _: None)
+    device.plugged = False
+    until(lambda: len(waits) > 3)
+    device.plugged = True
+    until(lambda: source.healthy)
+    before = len(waits)
+    device.plugged = False
+    until(lambda: len(waits) > before)
+    source.stop()
+    assert waits[before] == 0.25
+
+
+def test_a_device_that_comes_and_goes_at_once_is_not_sought_ever_faster(device: Device, caplog):
     waits: list[float] = []
     source = LiveSource("camera:0", connect_to(device), RealClock(), wait=waits.append)
     device.frames_left = 0  # it opens and gives nothing
@@ -93,6 +108,7 @@ def test_a_device_that_comes_and_goes_at_once_is_not_sought_ever_faster(device: 
     until(lambda: len(waits) > 8)
     source.stop()
     assert waits[7] == 5.0
+    assert len(caplog.records) == 1  # told once
 
 
 def test_stop_does_not_wait_for_the_search(device: Device):

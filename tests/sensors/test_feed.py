@@ -222,12 +222,13 @@ def test_a_consumer_that_raises_is_logged_once_and_does_not_end_the_source(caplo
     assert len(caplog.records) == 1
 
 
-def test_a_consumer_may_stop_the_source_it_is_called_from():
+def test_a_consumer_may_stop_the_source_it_is_called_from(caplog):
     clock = RealClock()
     feed = Feed(clock, inline=False)
     feed.open(lambda _: feed.close(), name="test")
     feed.publish(observation(clock.now_s()))
-    until(lambda: feed.closed)
+    until(lambda: feed.closed and feed.idle)
+    assert not caplog.records
 
 
 def test_a_mailbox_serves_slow_and_fast_keys_in_turn():

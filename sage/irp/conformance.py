@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from sage.irp.errors import PluginError
-from sage.irp.halting import HaltReason
+from sage.irp.halting import HaltPolicy, HaltReason
 from sage.irp.plugin import Invariants, IRPPlugin
 from sage.irp.refine import NO_CONTEXT, Refinement, unchanged
 from sage.irp.trajectory import Outcome
@@ -33,19 +38,28 @@ def check_plugin(
     Example:
         >>> check_plugin(MyPlugin, [frame, darker_frame])
     """
-    plugin = factory()
+    try:
+        plugin = factory()
+    except Exception as error:
+        raise PluginError(f"the factory raised {type(error).__name__}: {error}") from error
     observations = list(observations)
     faults = _declaration_faults(plugin)
     if not observations:
         faults.append("no observation was given to check it with")
-    kept = {key: id(value) for key, value in _attributes(plugin).items()}
+    kept = _attributes(plugin)
+    copies = _container_copies(kept)
     for number, observation in enumerate(observations):
         try:
             found = _step_faults(plugin, observation, steps) + _loop_faults(plugin, observation)
         except Exception as error:
             found = [f"raised {type(error).__name__}: {error}"]
         faults += [f"observation {number}: {fault}" for fault in found]
-    if {key: id(value) for key, value in _attributes(plugin).items()} != kept:
+    now = _attributes(plugin)
+    if (
+        now.keys() != kept.keys()
+        or any(now[name] is not kept[name] for name in kept)
+        or not all(unchanged(copies[name], now[name]) for name in copies)
+    ):
         faults.append("a refinement left something on the plugin itself; keep it in the state")
     if not faults:
         faults = _thread_faults(plugin, observations)
@@ -58,6 +72,20 @@ def _attributes(plugin: Any) -> dict[str, Any]:
     return dict(getattr(plugin, "__dict__", {}))
 
 
+def _container_copies(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Copies of what a refinement could fill in place; models and handles cannot be copied."""
+    copies = {}
+    for name, value in attributes.items():
+        if isinstance(value, list | dict | set | bytearray | deque | np.ndarray):
+            try:
+                copied = copy.deepcopy(value)
+            except Exception:  # it holds such a handle
+                continue
+            if unchanged(copied, value):
+                copies[name] = copied
+    return copies
+
+
 def _declaration_faults(plugin: Any) -> list[str]:
     faults = []
     if not isinstance(plugin, IRPPlugin):
@@ -67,14 +95,22 @@ def _declaration_faults(plugin: Any) -> list[str]:
         faults.append(f"name must be a non-empty text, got {name!r}")
     if not isinstance(getattr(plugin, "invariants", None), Invariants):
         faults.append("invariants must be an Invariants(...) on the class")
+    halting = getattr(plugin, "halting", None)
+    if not isinstance(halting, HaltPolicy):
+        faults.append(f"halting must be a HaltPolicy(...), got {halting!r}")
     return faults
 
 
 def _step_faults(plugin: IRPPlugin[Any, Any], observation: Any, steps: int) -> list[str]:
     faults = []
+    seen = copy.deepcopy(observation)
     state = plugin.init_state(observation, NO_CONTEXT)
+    history = []
     for index in range(steps):
         before = copy.deepcopy(state)
+        if not unchanged(before, state):
+            faults.append(f"the state before step {index} does not equal its copy: use values")
+            return faults
         after = plugin.step(state)
         if not unchanged(before, state):
             faults.append(f"step {index} changed the state that it was given")
@@ -86,13 +122,19 @@ def _step_faults(plugin: IRPPlugin[Any, Any], observation: Any, steps: int) -> l
             faults.append(f"project is not idempotent (step {index})")
         kept = copy.deepcopy(projected)
         first, second = plugin.energy(projected), plugin.energy(projected)
-        if first != second:
+        if not unchanged(first, second):
             faults.append(f"energy of one state is {first}, then {second} (step {index})")
         if not unchanged(plugin.result(projected), plugin.result(projected)):
             faults.append(f"result of one state differs from call to call (step {index})")
         if not unchanged(kept, projected):
             faults.append(f"energy or result changed the state (step {index})")
+        history.append((kept, projected))
         state = projected
+    for index, (kept, earlier) in enumerate(history[:-2]):
+        if not unchanged(kept, earlier):
+            faults.append(f"a later step changed the state after step {index}: share no buffers")
+    if not unchanged(seen, observation):
+        faults.append("it changed the observation, which others read too")
     return faults
 
 
@@ -105,9 +147,6 @@ def _loop_faults(plugin: IRPPlugin[Any, Any], observation: Any) -> list[str]:
         faults.append(
             "the same observation gives another energy curve: keep randomness in the state"
         )
-    best = first.trajectory.best_energy
-    if best is None or best > first.trajectory.energies[0]:
-        faults.append("no answer better than or equal to the first step's")
     return faults
 
 
@@ -122,19 +161,30 @@ def _run(plugin: IRPPlugin[Any, Any], observation: Any) -> Outcome[Any]:
 def _thread_faults(plugin: IRPPlugin[Any, Any], observations: list[Any]) -> list[str]:
     """One instance, every observation twice, all at once: the curves must not mix."""
     alone = [_run(plugin, observation).trajectory.energies for observation in observations]
-    jobs = list(enumerate(observations)) * 2
-    curves: list[tuple[int, tuple[float, ...]]] = []
+    numbers = [*range(len(observations))] * 2
+    together = threading.Barrier(len(numbers))
+    kept_apart: list[int] = []
 
-    def work(number: int, observation: Any) -> None:
-        curves.append((number, _run(plugin, observation).trajectory.energies))
+    def work(number: int) -> None:
+        together.wait()
+        until_s = time.perf_counter() + 0.05  # quick refinements again and again, slow ones once
+        while _run(plugin, observations[number]).trajectory.energies == alone[number]:
+            if time.perf_counter() >= until_s:
+                kept_apart.append(number)
+                return
 
-    threads = [threading.Thread(target=work, args=job) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    mixed = sorted({number for number, energies in curves if energies != alone[number]})
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in numbers]
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # or a quick refinement would end before the next one begins
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval_s)
     return [
         f"observation {number}: another energy curve when threads share the plugin"
-        for number in mixed
+        for number in range(len(observations))
+        if kept_apart.count(number) < 2
     ]

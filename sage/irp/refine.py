@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
-
-import numpy as np
 
 from sage.irp.errors import ConfigError, PluginError
 from sage.irp.halting import HaltPolicy, HaltReason
@@ -316,8 +315,9 @@ def _same(before: Any, after: Any) -> bool:
         return True
     if type(before) is not type(after):
         return False
-    if isinstance(before, np.ndarray):
-        return bool(np.array_equal(before, after, equal_nan=before.dtype.kind in "fc"))
+    numpy = sys.modules.get("numpy")  # whoever holds an array has imported it
+    if numpy is not None and isinstance(before, numpy.ndarray):
+        return bool(numpy.array_equal(before, after, equal_nan=before.dtype.kind in "fc"))
     if isinstance(before, float):
         return bool(before == after or (before != before and after != after))
     if is_dataclass(before):

@@ -1,0 +1,560 @@
+"""The loop: one step per advance, best so far, reasons, and what a plugin cannot break."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sage.irp import (
+    HaltPolicy,
+    HaltReason,
+    IRPPlugin,
+    PluginError,
+    Refinement,
+    StepRecord,
+    Trajectory,
+    refine,
+)
+from tests.doubles import INVARIANTS, PATIENT, Broken, Counted, Descent, Scripted, Settling, drive
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+any_float = st.floats() | st.sampled_from([0.0, -0.0, math.nan, math.inf, -math.inf, 1.7e308])
+NOT_FINITE = [math.nan, math.inf, -math.inf, np.float32("nan"), np.array(np.inf)]
+
+
+# --- the loop ---
+
+
+def test_one_advance_is_one_step() -> None:
+    plugin = Scripted([5.0, 4.0, 3.0])
+    refinement = Refinement(plugin, None, policy=HaltPolicy(max_steps=3, slope_eps=0.0))
+    assert plugin.calls == []
+    assert refinement.advance()
+    assert plugin.calls == ["init_state", "step", "project", "energy"]
+    assert refinement.energies == [5.0]
+    assert refinement.advance()
+    assert plugin.calls[4:] == ["step", "project", "energy"]
+    assert not refinement.done
+    assert not refinement.advance()
+    assert plugin.calls[7:] == ["step", "project", "energy", "result"]
+    assert refinement.done
+
+
+def test_advance_after_the_end_does_nothing() -> None:
+    plugin = Scripted([1.0, 0.5])
+    refinement = Refinement(plugin, None, policy=HaltPolicy(max_steps=1))
+    assert not refinement.advance()
+    outcome, calls, spent = refinement.outcome, list(plugin.calls), refinement.meter.spent_atp
+    refinement.cancel()
+    assert not refinement.advance()
+    assert not refinement.advance()
+    assert refinement.outcome is outcome
+    assert plugin.calls == calls
+    assert refinement.meter.spent_atp == spent
+
+
+def test_observation_and_context_reach_the_plugin_as_they_are() -> None:
+    seen: list[Any] = []
+
+    class Looks(Descent):
+        def init_state(self, observation: Any, context: Any) -> Any:
+            seen.extend([observation, context])
+            return super().init_state(observation, context)
+
+    observation, context = [1.0], {"goal": "kitchen"}
+    refine(Looks(), observation, context=context)
+    assert seen[0] is observation
+    assert seen[1] is context
+
+
+def test_refine_drives_to_the_end_by_the_plugins_own_policy() -> None:
+    outcome = refine(Descent(), [1.0, -1.0])
+    assert outcome.reason is HaltReason.CONVERGED
+    assert outcome.answered
+    assert outcome.trajectory.max_steps == 20
+    assert outcome.trajectory.steps == 8
+    assert outcome.trajectory.saved_steps == 12
+    np.testing.assert_array_equal(outcome.result, [0.5**8, -(0.5**8)])
+
+
+def test_a_state_that_is_none_is_a_state() -> None:
+    starts = []
+
+    class Stateless(IRPPlugin[None, str]):
+        name = "stateless"
+        invariants = INVARIANTS
+        halting = HaltPolicy(max_steps=4)
+
+        def init_state(self, observation: Any, context: Any) -> None:
+            starts.append(observation)
+
+        def step(self, state: None) -> None:
+            return None
+
+        def energy(self, state: None) -> float:
+            return 1.0
+
+        def result(self, state: None) -> str:
+            return "answer"
+
+    outcome = refine(Stateless(), "here")
+    assert starts == ["here"]
+    assert (outcome.reason, outcome.result) == (HaltReason.STUCK, "answer")
+
+
+def test_watchers_get_one_record_per_finished_step() -> None:
+    records: list[StepRecord] = []
+    plugin = Scripted([3.0, 2.0, math.nan])
+    refinement = Refinement(plugin, None, on_step=records.append)
+    while refinement.advance():
+        assert len(records) == len(refinement.energies)
+    assert [(r.plugin, r.refinement, r.step, r.energy) for r in records] == [
+        ("scripted", refinement.identity, 0, 3.0),
+        ("scripted", refinement.identity, 1, 2.0),
+    ]
+    assert Refinement(plugin, None).identity != refinement.identity
+
+
+def test_a_watcher_that_raises_is_logged_and_removed(caplog: pytest.LogCaptureFixture) -> None:
+    seen = []
+
+    def watcher(record: StepRecord) -> None:
+        seen.append(record)
+        raise Broken("no terminal")
+
+    policy = HaltPolicy(max_steps=3, slope_eps=0.0)
+    with caplog.at_level(logging.ERROR):
+        outcome = refine(Scripted([3.0, 2.0, 1.0]), None, policy=policy, on_step=watcher)
+    assert outcome.reason is HaltReason.MAX_STEPS
+    assert len(seen) == 1
+    assert "watcher" in caplog.text
+    assert "no terminal" in caplog.text
+
+
+# --- the best answer so far ---
+
+
+@given(energies=st.lists(finite, min_size=1, max_size=25), policy_window=st.integers(1, 5))
+def test_the_answer_is_the_first_of_lowest_energy(
+    energies: list[float], policy_window: int
+) -> None:
+    policy = HaltPolicy(max_steps=len(energies), slope_eps=0.01, window=policy_window)
+    outcome = refine(Scripted(energies), None, policy=policy)
+    trajectory = outcome.trajectory
+    assert trajectory.energies == tuple(energies[: trajectory.steps])
+    assert trajectory.best_energy == min(trajectory.energies)
+    assert trajectory.best_step == trajectory.energies.index(min(trajectory.energies))
+    assert outcome.result == trajectory.best_step + 1
+    assert outcome.answered
+    assert outcome.error is None
+
+
+@given(
+    energies=st.lists(any_float, min_size=1, max_size=20),
+    max_steps=st.integers(1, 20),
+    eps=st.floats(0.0, 0.1),
+    window=st.integers(1, 4),
+)
+def test_any_curve_at_all_ends_as_defined(
+    energies: list[float], max_steps: int, eps: float, window: int
+) -> None:
+    policy = HaltPolicy(max_steps=min(max_steps, len(energies)), slope_eps=eps, window=window)
+    outcome = refine(Scripted(energies), None, policy=policy)
+    trajectory, reason = outcome.trajectory, outcome.reason
+    good = list(itertools.takewhile(math.isfinite, energies))
+    assert trajectory.energies == tuple(good[: trajectory.steps])
+    assert len(trajectory.costs_s) == trajectory.steps <= policy.max_steps
+    assert outcome.answered is bool(trajectory.steps)
+    assert reason in (HaltReason.CONVERGED, HaltReason.MAX_STEPS, HaltReason.FAILED)
+    if reason is HaltReason.FAILED:
+        assert trajectory.steps == len(good) < policy.max_steps
+        assert isinstance(outcome.error, PluginError)
+    elif reason is HaltReason.MAX_STEPS:
+        assert trajectory.steps == policy.max_steps
+    else:
+        assert policy.converged(trajectory.energies)
+        assert not policy.converged(trajectory.energies[:-1])
+
+
+@pytest.mark.parametrize("lowest", [0.0, -0.0, -1.0, -1.7e308])
+def test_zero_and_negative_energies_are_energies_like_others(lowest: float) -> None:
+    outcome = refine(
+        Scripted([1.0, lowest, 0.5]), None, policy=HaltPolicy(max_steps=3, slope_eps=0.0)
+    )
+    assert outcome.result == 2
+    assert outcome.trajectory.best_energy == lowest
+    assert outcome.reason is HaltReason.MAX_STEPS
+
+
+def test_a_first_energy_of_zero_does_not_end_it() -> None:
+    outcome = refine(
+        Scripted([0.0, -1.0, -2.0]), None, policy=HaltPolicy(max_steps=3, slope_eps=0.01, window=1)
+    )
+    assert outcome.trajectory.energies == (0.0, -1.0, -2.0)
+
+
+def test_plateau_then_drop_is_followed_down() -> None:
+    energies = [1.0, 1.0, 1.0, 0.1, 0.1, 0.1, 0.1]
+    outcome = refine(Scripted(energies), None, policy=HaltPolicy(max_steps=7, window=3))
+    assert outcome.reason is HaltReason.CONVERGED
+    assert outcome.result == 4
+    assert outcome.trajectory.steps == 7
+
+
+@pytest.mark.parametrize("amplitude", [1e-9, 1e-3, 1.0, 1e6])
+def test_oscillation_uses_its_steps_up_and_saves_nothing(amplitude: float) -> None:
+    energies = [1.0 + amplitude * (step % 2) for step in range(20)]
+    outcome = refine(Scripted(energies), None, policy=HaltPolicy(slope_eps=0.01))
+    assert outcome.reason is HaltReason.MAX_STEPS
+    assert outcome.trajectory.saved_steps == 0
+
+
+# --- steps that change nothing ---
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A state whose copies are equal by value."""
+
+    values: Any
+
+
+class Handle:
+    """A state that compares by identity."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+
+class Idle(IRPPlugin[Any, float]):
+    """Copies its state and otherwise does nothing; its energy drifts by ``drift`` per call."""
+
+    name = "idle"
+    invariants = INVARIANTS
+
+    def __init__(self, kind: Any = Pose, drift: float = 0.0) -> None:
+        self.kind = kind
+        self.energies = itertools.count(1.0, drift) if drift else itertools.repeat(1.0)
+
+    def init_state(self, observation: Any, context: Any) -> Any:
+        return self.kind(np.array([1.0, math.nan]))
+
+    def step(self, state: Any) -> Any:
+        return self.kind(state.values.copy())
+
+    def energy(self, state: Any) -> float:
+        return next(self.energies)
+
+    def result(self, state: Any) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize("kind", [Pose, Handle])
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_step_that_changes_nothing_is_stuck_and_saves_nothing(kind: Any, window: int) -> None:
+    outcome = refine(Idle(kind), None, policy=HaltPolicy(window=window))
+    assert outcome.reason is HaltReason.STUCK
+    assert outcome.trajectory.steps == 2
+    assert outcome.trajectory.saved_steps == 0
+    assert outcome.answered
+
+
+def test_an_idle_step_with_a_drifting_energy_is_not_converged_either() -> None:
+    outcome = refine(Idle(drift=-1e-6), None, policy=HaltPolicy(slope_eps=0.01, window=3))
+    assert outcome.reason is HaltReason.STUCK
+    assert outcome.trajectory.saved_steps == 0
+
+
+@pytest.mark.parametrize("verdict", [HaltReason.FEASIBLE, HaltReason.STABLE])
+def test_an_idle_step_that_calls_itself_settled_saves_nothing(verdict: HaltReason) -> None:
+    class Liar(Idle):
+        def settled(self, previous: Any, state: Any) -> HaltReason:
+            return verdict
+
+    outcome = refine(Liar(), None)
+    assert outcome.reason is HaltReason.STUCK
+    assert outcome.trajectory.saved_steps == 0
+
+
+def test_what_project_undoes_changes_nothing() -> None:
+    class Against(Descent):
+        def step(self, state: Any) -> Any:
+            return type(state)(state.values + 1.0)
+
+    assert refine(Against(), [1.0, 1.0]).reason is HaltReason.STUCK
+
+
+def test_a_level_energy_with_a_moving_state_is_not_stuck() -> None:
+    outcome = refine(Scripted([1.0] * 9), None, policy=HaltPolicy(window=4))
+    assert outcome.reason is HaltReason.CONVERGED
+    assert outcome.trajectory.steps == 5
+
+
+def test_a_state_whose_comparison_raises_does_not_break_the_loop() -> None:
+    class Prickly:
+        def __eq__(self, other: object) -> bool:
+            raise Broken("not comparable")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Odd(Idle):
+        def init_state(self, observation: Any, context: Any) -> Any:
+            return Prickly()
+
+        def step(self, state: Any) -> Any:
+            return Prickly()
+
+    assert refine(Odd(), None).reason is HaltReason.CONVERGED
+
+
+# --- settled() ---
+
+
+@pytest.mark.parametrize("verdict", [HaltReason.FEASIBLE, HaltReason.STABLE])
+def test_settled_ends_it_early_and_saves(verdict: HaltReason) -> None:
+    plugin = Settling([3.0, 2.0, 1.0], [None, verdict])
+    outcome = refine(plugin, None, policy=HaltPolicy(max_steps=10))
+    assert outcome.reason is verdict
+    assert outcome.trajectory.energies == (3.0, 2.0)
+    assert outcome.trajectory.saved_steps == 8
+    assert outcome.result == 2
+
+
+def test_settled_may_end_it_at_the_first_step() -> None:
+    outcome = refine(Settling([3.0], [HaltReason.FEASIBLE]), None)
+    assert (outcome.reason, outcome.result) == (HaltReason.FEASIBLE, 1)
+
+
+@pytest.mark.parametrize(
+    "verdict", [True, False, 0, "stable", HaltReason.CONVERGED, HaltReason.BUDGET, np.array([1, 2])]
+)
+def test_settled_may_answer_feasible_stable_or_none_only(verdict: Any) -> None:
+    outcome = refine(Settling([3.0, 2.0], [None, verdict]), None)
+    assert outcome.reason is HaltReason.FAILED
+    assert isinstance(outcome.error, PluginError)
+    assert "settled() must return FEASIBLE, STABLE or None" in str(outcome.error)
+    assert outcome.result == 2
+
+
+# --- energies that are none, and other failures ---
+
+
+@pytest.mark.parametrize(
+    "energy",
+    [1, True, Fraction(3, 2), np.float64(1.5), np.float32(1.5), np.int64(2), np.array(1.5)],
+    ids=repr,
+)
+def test_whatever_is_a_number_becomes_a_plain_float(energy: Any) -> None:
+    outcome = refine(Scripted([energy]), None, policy=HaltPolicy(max_steps=1))
+    assert type(outcome.trajectory.energies[0]) is float
+    assert outcome.trajectory.energies[0] == float(energy)
+
+
+@pytest.mark.parametrize(
+    "energy",
+    [
+        *NOT_FINITE,
+        None,
+        "0.5",
+        b"1",
+        "nan",
+        1j,
+        10**400,
+        object(),
+        [1.0],
+        np.array([1.0]),
+        np.array([1.0, 2.0]),
+        np.array([]),
+        (value for value in [1.0]),
+    ],
+    ids=lambda energy: repr(energy)[:20],
+)
+def test_whatever_is_no_finite_number_fails_and_keeps_the_answer(energy: Any) -> None:
+    outcome = refine(Scripted([2.0, 1.0, energy]), None)
+    assert outcome.reason is HaltReason.FAILED
+    assert isinstance(outcome.error, Exception)
+    assert outcome.trajectory.energies == (2.0, 1.0)
+    assert (outcome.answered, outcome.result) == (True, 2)
+    assert outcome.trajectory.saved_steps == 0
+
+    at_once = refine(Scripted([energy]), None)
+    assert at_once.reason is HaltReason.FAILED
+    assert (at_once.answered, at_once.result) == (False, None)
+    assert at_once.trajectory.energies == ()
+    assert at_once.trajectory.best_step == -1
+    assert at_once.trajectory.best_energy is None
+
+
+def test_the_error_names_the_plugin_and_the_energy() -> None:
+    outcome = refine(Scripted([math.nan]), None)
+    assert str(outcome.error) == "plugin 'scripted': energy is nan"
+
+
+METHODS = ["init_state", "step", "project", "energy", "settled", "result"]
+
+
+@pytest.mark.parametrize("error", [Broken("broken"), MemoryError(), RecursionError()], ids=repr)
+@pytest.mark.parametrize("step", range(4))
+@pytest.mark.parametrize("method", METHODS)
+def test_whatever_a_plugin_raises_is_contained(method: str, step: int, error: Exception) -> None:
+    plugin = Settling([4.0, 3.0, 2.0, 1.0], raises={(method, step): error})
+    outcome = refine(plugin, None, policy=HaltPolicy(max_steps=4, slope_eps=0.0))
+    reached = (method != "init_state" or step == 0) and (method != "result" or step == 3)
+    if not reached:
+        assert outcome.reason is HaltReason.MAX_STEPS
+        return
+    assert outcome.reason is HaltReason.FAILED
+    assert outcome.error is error
+    assert outcome.trajectory.saved_steps == 0
+    # settled() and result() come after the step's energy is known.
+    finished = {"result": 4, "settled": step + 1}.get(method, step)
+    assert outcome.trajectory.energies == (4.0, 3.0, 2.0, 1.0)[:finished]
+    assert outcome.answered is (finished > 0 and method != "result")
+    assert outcome.result == (finished if outcome.answered else None)
+
+
+def test_a_failure_keeps_the_best_answer_not_the_last() -> None:
+    plugin = Scripted([3.0, 1.0, 2.0, 0.0], raises={("step", 3): Broken()})
+    outcome = refine(plugin, None)
+    assert (outcome.reason, outcome.result) == (HaltReason.FAILED, 2)
+
+
+def test_a_failing_step_and_then_a_failing_result_still_end() -> None:
+    first, second = Broken("step"), Broken("result")
+    plugin = Scripted([3.0, 2.0], raises={("step", 1): first, ("result", 0): second})
+    outcome = refine(plugin, None)
+    assert outcome.reason is HaltReason.FAILED
+    assert outcome.answered is False
+    assert outcome.error is second
+    assert second.__context__ is first
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("method", METHODS)
+def test_interrupts_pass_through_and_the_refinement_can_still_be_ended(
+    method: str, interrupt: type[BaseException]
+) -> None:
+    step = {"init_state": 0, "result": 3}.get(method, 2)
+    plugin = Settling([4.0, 3.0, 2.0, 1.0], raises={(method, step): interrupt()})
+    refinement = Refinement(plugin, None, policy=HaltPolicy(max_steps=4, slope_eps=0.0))
+    with pytest.raises(interrupt):
+        drive(refinement, 4)
+    assert not refinement.done
+    plugin.raises.clear()
+    refinement.cancel()
+    assert not refinement.advance()
+    assert refinement.outcome is not None
+    assert refinement.outcome.reason is HaltReason.CANCELLED
+    finished = {"init_state": 0, "result": 4}.get(method, 2)
+    assert refinement.outcome.result == (finished or None)
+
+
+def test_an_interrupt_in_a_watcher_passes_through() -> None:
+    def watcher(record: StepRecord) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        refine(Scripted([1.0]), None, on_step=watcher)
+
+
+def test_a_step_written_as_a_generator_fails_at_once() -> None:
+    class Yields(Scripted):
+        def step(self, state: Counted) -> Iterator[Counted]:  # type: ignore[override]
+            yield Counted(state.steps + 1)
+
+    outcome = refine(Yields([1.0]), None)
+    assert outcome.reason is HaltReason.FAILED
+    assert isinstance(outcome.error, AttributeError)
+
+
+def test_a_plugin_without_a_name_does_not_break_the_loop() -> None:
+    class Anonymous(IRPPlugin[float, float]):
+        invariants = INVARIANTS
+
+        def init_state(self, observation: Any, context: Any) -> float:
+            return 1.0
+
+        def step(self, state: float) -> float:
+            return state + 1.0
+
+        def energy(self, state: float) -> float:
+            return -state if state < 4.0 else math.nan
+
+        def result(self, state: float) -> float:
+            return state
+
+    records: list[StepRecord] = []
+    outcome = refine(Anonymous(), None, on_step=records.append)
+    assert str(outcome.error) == "plugin 'Anonymous': energy is nan"
+    assert {record.plugin for record in records} == {"Anonymous"}
+
+
+# --- cancelling ---
+
+
+def test_cancelled_before_the_first_step_there_is_no_answer() -> None:
+    plugin = Scripted([1.0])
+    refinement = Refinement(plugin, None)
+    refinement.cancel()
+    assert not refinement.advance()
+    outcome = refinement.outcome
+    assert outcome is not None
+    assert (outcome.reason, outcome.answered, outcome.result) == (HaltReason.CANCELLED, False, None)
+    assert outcome.trajectory == Trajectory((), (), -1, HaltReason.CANCELLED, PATIENT.max_steps)
+    assert plugin.calls == []
+    assert refinement.meter.spent_atp == 0.0
+
+
+def test_cancelled_in_the_middle_the_best_so_far_stands() -> None:
+    plugin = Scripted([3.0, 1.0, 2.0, 0.0])
+    refinement = Refinement(plugin, None)
+    drive(refinement, 3)
+    refinement.cancel()
+    refinement.cancel()
+    assert not refinement.done
+    assert not refinement.advance()
+    outcome = refinement.outcome
+    assert outcome is not None
+    assert (outcome.reason, outcome.result) == (HaltReason.CANCELLED, 2)
+    assert outcome.trajectory.saved_steps == 0
+    assert plugin.calls.count("step") == 3
+
+
+def test_states_are_let_go_at_the_end() -> None:
+    states: list[weakref.ref[Handle]] = []
+
+    class Remembered(Idle):
+        def step(self, state: Handle) -> Handle:
+            after = Handle(state.values + 1.0)
+            states.append(weakref.ref(after))
+            return after
+
+    refinement = Refinement(Remembered(Handle), None, policy=HaltPolicy(max_steps=3))
+    drive(refinement, 2)
+    assert [state() is None for state in states] == [False, False], "best and last are kept"
+    assert not refinement.advance()
+    assert [state() is None for state in states] == [True, True, True]
+
+
+# --- the trajectory ---
+
+
+@pytest.mark.parametrize("reason", list(HaltReason))
+def test_steps_are_saved_only_by_being_done_early(reason: HaltReason) -> None:
+    trajectory = Trajectory((3.0, 1.0), (0.1, 0.2), 1, reason, 10, 0.3, 0.4)
+    early = reason in (HaltReason.CONVERGED, HaltReason.FEASIBLE, HaltReason.STABLE)
+    assert trajectory.saved_steps == (8 if early else 0)
+    assert trajectory.steps == 2
+    assert trajectory.best_energy == 1.0
+    assert trajectory.cost_s == pytest.approx(1.0)

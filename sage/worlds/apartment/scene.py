@@ -91,7 +91,9 @@ class Scene:
             if name:
                 of_body[body] = len(things)
                 things.append((kind, "person" if kind == "person" else name, body))
-        return of_body[self.model.geom_bodyid], things
+        of_geom = of_body[self.model.geom_bodyid]
+        of_geom[self.model.geom_rgba[:, 3] < 1.0] = -1  # the shade around a thing is not the thing
+        return of_geom, things
 
     def _index_rooms(self) -> npt.NDArray[np.int64]:
         """Geom to its room's index in ROOM_NAMES: nothing but the robot leaves its room."""
@@ -166,7 +168,7 @@ class Scene:
         eye = mujoco.MjvCamera()
         eye.type = mujoco.mjtCamera.mjCAMERA_FREE
         eye.lookat[:] = ((x_min + x_max) / 2, (y_min + y_max) / 2, 0.4)
-        eye.distance, eye.azimuth, eye.elevation = 12.3, 90.0, -74.0
+        eye.distance, eye.azimuth, eye.elevation = 12.8, 90.0, -74.0
         with _Canvas(mujoco, self.model, width_px, height_px, sky=True) as canvas:
             canvas.show(ROBOT_GROUP, True)
             canvas.show(OVERHEAD_GROUP, False)
@@ -364,6 +366,10 @@ class ViewSampler:
         room = self.layout.static_map.room_at(pose.x_m, pose.y_m)
         assert room is not None, "free places lie in rooms"
         return ViewSample(rgb, room, things)
+
+    def view_from_above(self) -> UInt8Array:
+        """The whole apartment without its ceilings."""
+        return self._scene.view_from_above()
 
     def close(self) -> None:
         """Free the renderer."""

@@ -12,8 +12,8 @@ run:
 
 test:
 	@scripts/setup test
-	@scripts/check
-	@.venv/bin/python -m pytest -q $(ARGS)
+	@scripts/check && checked=yes || checked=; \
+	.venv/bin/python -m pytest -q $(ARGS) && [ "$$checked" ]
 
 check:
 	@scripts/setup test

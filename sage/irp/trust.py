@@ -12,7 +12,7 @@ class TrustMetrics:
     """How an energy curve behaved.
 
     Attributes:
-        monotonicity: fraction of steps that lowered the energy.
+        monotonicity: fraction of steps that did not raise the energy.
         steadiness: 1 / (1 + variance of the energy changes over their mean square); 1 is a
             straight descent, about 0.5 or less is noise or oscillation.
         convergence: how early the drop came; 1 is all at the second step, 0 is no drop.
@@ -29,8 +29,12 @@ class TrustMetrics:
 
 
 def trust_metrics(energies: Sequence[float]) -> TrustMetrics | None:
-    """The metrics of one energy curve; None for fewer than two steps, which say nothing."""
-    if len(energies) < 2:
+    """The metrics of one energy curve; None where it says nothing.
+
+    Fewer than two steps, or a curve that never moves, is neither good nor bad: a refinement that
+    was warm-started at its optimum has nothing left to gain.
+    """
+    if len(energies) < 2 or min(energies) == max(energies):
         return None
     # Only the shape counts; scaling keeps sums and squares of huge and tiny energies in range.
     lowest = min(energies)
@@ -39,7 +43,7 @@ def trust_metrics(energies: Sequence[float]) -> TrustMetrics | None:
     changes = [later - earlier for earlier, later in pairwise(heights)]
     largest = max(map(abs, changes))
     if largest == 0.0:
-        return TrustMetrics(monotonicity=0.0, steadiness=0.0, convergence=0.0)
+        return None
     changes = [change / largest for change in changes]
     count = len(changes)
     mean = sum(changes) / count
@@ -48,7 +52,7 @@ def trust_metrics(energies: Sequence[float]) -> TrustMetrics | None:
     span = heights[0]
     left = sum(heights[1:])
     return TrustMetrics(
-        monotonicity=sum(change < 0.0 for change in changes) / count,
+        monotonicity=sum(change <= 0.0 for change in changes) / count,
         steadiness=1.0 / (1.0 + variance / mean_square),
         convergence=max(0.0, 1.0 - left / (count * span)) if span > 0.0 else 0.0,
     )

@@ -6,7 +6,7 @@ import math
 from dataclasses import astuple
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sage.irp import TrustMetrics, trust_metrics
@@ -20,14 +20,16 @@ def metrics(energies: list[float]) -> TrustMetrics:
     return measured
 
 
-@pytest.mark.parametrize("energies", [[], [1.0]])
-def test_fewer_than_two_steps_say_nothing(energies: list[float]) -> None:
+@pytest.mark.parametrize("energies", [[], [1.0], [2.0, 2.0, 2.0], [0.0, 0.0]])
+def test_fewer_than_two_steps_or_no_movement_say_nothing(energies: list[float]) -> None:
     assert trust_metrics(energies) is None
 
 
 @given(st.lists(finite, min_size=2, max_size=30))
 def test_each_metric_is_within_0_and_1(energies: list[float]) -> None:
-    measured = metrics(energies)
+    measured = trust_metrics(energies)
+    if measured is None:
+        return
     assert all(0.0 <= figure <= 1.0 for figure in (*astuple(measured), measured.score))
 
 
@@ -64,6 +66,7 @@ def test_descent_is_trusted_more_than_oscillation(
 @given(st.lists(finite, min_size=2, max_size=10), st.integers(-30, 30))
 def test_only_the_shape_counts(energies: list[float], exponent: int) -> None:
     moderate = [math.remainder(energy, 1000.0) for energy in energies]
+    assume(max(moderate) - min(moderate) > 1e-6)
     scaled = [energy * 2.0**exponent for energy in moderate]
     assert astuple(metrics(scaled)) == pytest.approx(astuple(metrics(moderate)), abs=1e-6)
 
@@ -76,10 +79,8 @@ def test_huge_and_tiny_energies_keep_their_shape(scale: float) -> None:
 @pytest.mark.parametrize(
     ("energies", "expected"),
     [
-        ([1.0, 1.0, 1.0], TrustMetrics(0.0, 0.0, 0.0)),
-        ([0.0, 0.0], TrustMetrics(0.0, 0.0, 0.0)),
         ([4.0, 3.0, 2.0, 1.0, 0.0], TrustMetrics(1.0, 1.0, 0.625)),
-        ([1.0, 0.0, 0.0, 0.0, 0.0], TrustMetrics(0.25, 1.0 / 1.75, 1.0)),
+        ([1.0, 0.0, 0.0, 0.0, 0.0], TrustMetrics(1.0, 1.0 / 1.75, 1.0)),
         ([1.0, 2.0, 1.0, 2.0, 1.0], TrustMetrics(0.5, 0.5, 0.0)),
         ([1.0, 2.0], TrustMetrics(0.0, 1.0, 0.0)),
         ([2.0, 1.0], TrustMetrics(1.0, 1.0, 1.0)),

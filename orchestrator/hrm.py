@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,7 +17,7 @@ from orchestrator.pool import LanePool
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
 from sage.clock import Clock, RealClock
-from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, Refinement
+from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, PluginError, Refinement
 from sage.telemetry import Admitted, Cycle, Dropped, Event, Finished, Health
 
 logger = logging.getLogger(__name__)
@@ -67,6 +70,7 @@ class HRMOrchestrator:
         clock: where time is read.
         trust: the ledger; one in memory by default.
         emit: where telemetry goes.
+        stopwatch: measures what lane time a step takes, in seconds.
     """
 
     def __init__(
@@ -76,21 +80,24 @@ class HRMOrchestrator:
         clock: Clock | None = None,
         trust: TrustLedger | None = None,
         emit: Callable[[Event], None] = _ignore,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.config = config or OrchestratorConfig()
         self.clock: Clock = clock or RealClock()
         self.trust = trust or TrustLedger()
+        self.stopwatch = stopwatch
         self.cycles = 0
         self._emit = emit
         self._members: dict[str, Member] = {}
         cap_atp = self.config.pool_atp / len(self.config.lanes)
         self.lanes: Mapping[str, Lane] = MappingProxyType(
             {
-                name: Lane(name, LanePool(cap_atp, self.config.atp_per_s), self._finish)
+                name: Lane(name, LanePool(cap_atp, self.config.atp_per_s), self._finish, self.clock)
                 for name in self.config.lanes
             }
         )
         self._workers: list[Worker] = []
+        self._restarts: dict[str, threading.Thread] = {}
         self._each_tick: list[Callable[[], None]] = []
         self._closed = False
 
@@ -104,13 +111,19 @@ class HRMOrchestrator:
         """What this cycle has granted so far, over all lanes; never above the pool."""
         return sum(lane.pool.granted_atp for lane in self.lanes.values())
 
+    @property
+    def abandoned(self) -> int:
+        """How many steps took too long and were given up on, each with its thread."""
+        return sum(worker.abandoned for worker in self._workers)
+
     def register(
         self, factory: Factory, settings: PluginSettings, on_result: OnResult | None = None
     ) -> Member:
         """Add a plugin; ``factory`` is called now and again after each failure.
 
         Raises:
-            ConfigError: its name is taken, or its lane does not exist.
+            ConfigError: its name is taken, its lane does not exist, or its lane cannot keep
+                all the floors that it promises.
         """
         if settings.lane not in self.lanes:
             raise ConfigError(
@@ -119,7 +132,18 @@ class HRMOrchestrator:
         member = Member(factory, settings, self.trust.of, on_result)
         if member.name in self._members:
             raise ConfigError(f"a plugin named {member.name!r} is registered already")
-        self._members[member.name] = member
+        cap_atp = self.lanes[settings.lane].pool.cap_atp
+        floors_atp = settings.floor_atp + sum(
+            other.settings.floor_atp
+            for other in self._members.values()
+            if other.settings.lane == settings.lane
+        )
+        if floors_atp > cap_atp:
+            raise ConfigError(
+                f"floor_atp={settings.floor_atp:g} of plugin {member.name!r}: the floors on lane "
+                f"{settings.lane!r} come to {floors_atp:g} ATP, a cycle grants it {cap_atp:g}"
+            )
+        self._members = {**self._members, member.name: member}  # lanes may be reading the old one
         return member
 
     def on_tick(self, act: Callable[[], None]) -> None:
@@ -135,12 +159,11 @@ class HRMOrchestrator:
                 self._drop(member, observation, "closed")
             elif member.supervisor.state is not HealthState.ACTIVE:
                 self._drop(member, observation, member.supervisor.state.value)
-            elif member.running is None and member.waiting is None:
-                self._admit(member, Waiting(observation, context))
             else:
                 if member.waiting is not None:
                     self._drop(member, member.waiting.observation, "superseded")
                 member.waiting = Waiting(observation, context)
+                self._admit_waiting(member)
 
     def cancel(self, plugin: str) -> None:
         """Give up what a plugin does and what waits for it; the best answer so far is delivered."""
@@ -150,11 +173,12 @@ class HRMOrchestrator:
                 self._drop(member, member.waiting.observation, "cancelled")
                 member.waiting = None
             if member.running is not None:
+                member.running.due_s = -math.inf  # its lane ends it before it steps another
                 member.running.refinement.cancel()
 
     def start(self) -> None:
         """Begin to work in real time: one thread per lane."""
-        self._workers = [Worker(lane, self._overran) for lane in self.lanes.values()]
+        self._workers = [Worker(lane, self._finish) for lane in self.lanes.values()]
         for worker in self._workers:
             worker.start()
 
@@ -172,17 +196,19 @@ class HRMOrchestrator:
 
     def tick(self) -> None:
         """One decision of the H level: new grants, restarts, what was deferred, overruns."""
+        if self._closed:
+            return
         now_s = self.clock.now_s()
         for act in self._each_tick:
             try:
                 act()
             except Exception:
                 logger.exception("%r raised at a tick", act)
-        for worker in self._workers:
-            worker.watch()
+        under_way_s = {worker.lane.name: worker.watch() for worker in self._workers}
         spent_atp = 0.0
-        for lane in self.lanes.values():
-            spent_atp += lane.pool.new_cycle()
+        for name, lane in self.lanes.items():
+            under_way_atp = under_way_s.get(name, 0.0) * self.config.atp_per_s
+            spent_atp += lane.pool.new_cycle(under_way_atp)
         for member in self._members.values():
             if member.supervisor.due(now_s):
                 self._restart(member)
@@ -193,25 +219,37 @@ class HRMOrchestrator:
         )
         self.cycles += 1
 
-    def close(self) -> None:
-        """Cancel everything, let the steps under way end, keep the trust; twice does nothing."""
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Cancel everything, let the steps under way end, keep the trust; twice does nothing.
+
+        A step that does not end within ``timeout_s`` is abandoned, and fails.
+        """
         if self._closed:
             return
         self._closed = True
         for name in self._members:
             self.cancel(name)
         for worker in self._workers:
-            if not worker.close():
-                logger.warning("lane %s: its last step did not end in time", worker.lane.name)
+            worker.stop()
+        ends_s = time.perf_counter() + timeout_s
+        for restart in tuple(self._restarts.values()):
+            restart.join(max(0.0, ends_s - time.perf_counter()))
+        hung = [worker.join(max(0.0, ends_s - time.perf_counter())) for worker in self._workers]
         for lane in self.lanes.values():
             lane.take_in()
             for job in tuple(lane.jobs):
+                if job in hung:
+                    name = job.member.name
+                    job.refinement.abandon(PluginError(f"plugin {name!r}: its last step hangs"))
                 job.refinement.cancel()
                 while job.refinement.advance():
                     pass
                 lane.jobs.remove(job)
                 self._finish(job)
-        self.trust.save()
+        try:
+            self.trust.save()
+        except OSError as error:
+            logger.error("trust could not be kept for the next run: %s", error)
 
     def _member(self, plugin: str) -> Member:
         try:
@@ -237,16 +275,22 @@ class HRMOrchestrator:
         """Open the books and hand the refinement to its lane, or leave it waiting."""
         settings, observation = member.settings, waiting.observation
         now_s = self.clock.now_s()
-        if now_s - observation.captured_s > settings.max_age_s:
+        if not now_s - observation.captured_s <= settings.max_age_s:  # nor is NaN a time
             self._drop(member, observation, "stale")
             return
         lane = self.lanes[settings.lane]
         reserve_atp = member.profile.worst_first_s * self.config.atp_per_s
-        account = lane.pool.open(member.trust(), settings.floor_atp, reserve_atp)
+        overdue = member.deferred_in is not None and member.deferred_in < self.cycles
+        account = lane.pool.open(member.trust(), settings.floor_atp, reserve_atp, overdue=overdue)
         if account is None:
             member.waiting = waiting
+            if member.deferred_in is None:
+                member.deferred_in = self.cycles
             return
+        member.deferred_in = None
         deadline_s = settings.deadline_s
+        if deadline_s is not None:
+            deadline_s += observation.captured_s
         job = Job(
             member,
             observation,
@@ -256,11 +300,13 @@ class HRMOrchestrator:
                 context=waiting.context,
                 meter=account.meter,
                 clock=self.clock,
-                deadline_s=None if deadline_s is None else observation.captured_s + deadline_s,
+                deadline_s=deadline_s,
                 expected_step_s=member.profile.step_s or None,
                 on_step=self._emit,
+                stopwatch=self.stopwatch,
             ),
             account,
+            math.inf if deadline_s is None else deadline_s,
         )
         member.running = job
         self._emit(
@@ -290,7 +336,8 @@ class HRMOrchestrator:
         if outcome.reason is HaltReason.FAILED:
             self._failed(member, str(outcome.error), now_s)
         else:
-            member.supervisor.succeeded()
+            if outcome.answered:
+                member.supervisor.succeeded()
             member.profile.learn(outcome.trajectory)
         self._emit(
             Finished(
@@ -310,12 +357,9 @@ class HRMOrchestrator:
                 member.on_result(job.observation, outcome)
             except Exception:
                 logger.exception("what takes the results of plugin %r raised", member.name)
-        if member.waiting is not None:
-            self._admit_waiting(member)
-
-    def _overran(self, job: Job) -> None:
-        """A worker gave up on a step."""
-        self._finish(job)
+        for other in self._members.values():  # the lane has room for somebody's first step now
+            if other.waiting is not None and other.settings.lane == lane.name:
+                self._admit_waiting(other)
 
     def _failed(self, member: Member, detail: str, now_s: float) -> None:
         state = member.supervisor.failed(now_s)
@@ -323,18 +367,29 @@ class HRMOrchestrator:
         self._emit(Health(now_s, member.name, state.value, detail))
 
     def _restart(self, member: Member) -> None:
-        """Make the plugin anew; a factory that raises counts as one more failure."""
-        now_s = self.clock.now_s()
+        """Make the plugin anew: in real time in a thread, for loading a model holds up no tick."""
+        member.supervisor.restarting()
+        if not self._workers:
+            self._make_anew(member)
+            return
+        thread = threading.Thread(
+            target=self._make_anew, args=(member,), name=f"restart-{member.name}", daemon=True
+        )
+        self._restarts[member.name] = thread
+        thread.start()
+
+    def _make_anew(self, member: Member) -> None:
+        """Call the factory; one that raises counts as one more failure."""
         try:
             plugin = member.factory()
         except Exception as error:
             self.trust.fail(member.name)
-            self._failed(member, f"restart: {error}", now_s)
+            self._failed(member, f"restart: {error}", self.clock.now_s())
             return
         with member.lock:
             member.plugin = plugin
             member.supervisor.restarted()
-        self._emit(Health(now_s, member.name, HealthState.ACTIVE.value, "restarted"))
+        self._emit(Health(self.clock.now_s(), member.name, HealthState.ACTIVE.value, "restarted"))
 
     def _drop(self, member: Member, observation: Captured, reason: str) -> None:
         member.dropped[reason] += 1

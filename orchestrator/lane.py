@@ -16,25 +16,30 @@ from sage.irp import PluginError, Refinement
 if TYPE_CHECKING:
     from orchestrator.member import Captured, Member
     from orchestrator.pool import Account, LanePool
+    from sage.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A refinement on its lane."""
+    """A refinement on its lane, and when its answer is due (-inf: it was cancelled)."""
 
     member: Member
     observation: Captured
     refinement: Refinement[Any, Any]
     account: Account
+    due_s: float
 
-    def urgency(self) -> float:
-        """Trust x expected energy drop per second; a first step comes before everything."""
-        energies = self.refinement.energies
-        if not energies:
+    def urgency(self, now_s: float) -> float:
+        """Trust x expected energy drop per second.
+
+        Before everything else come a first step and an answer that is due, which costs no step.
+        """
+        energies, profile = self.refinement.energies, self.member.profile
+        if not energies or now_s + profile.step_s > self.due_s:
             return math.inf
-        return self.member.trust() * self.member.profile.gain_per_s(energies)
+        return self.member.trust() * profile.gain_per_s(energies)
 
 
 @dataclass(slots=True)
@@ -53,9 +58,12 @@ class Lane:
     virtual time. Others only :meth:`submit`.
     """
 
-    def __init__(self, name: str, pool: LanePool, finish: Callable[[Job], None]) -> None:
+    def __init__(
+        self, name: str, pool: LanePool, finish: Callable[[Job], None], clock: Clock
+    ) -> None:
         self.name = name
         self.pool = pool
+        self._clock = clock
         self.inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.jobs: list[Job] = []
         self.finish = finish
@@ -76,7 +84,8 @@ class Lane:
         jobs = self.jobs
         if len(jobs) < 2:
             return jobs[0] if jobs else None
-        return max(jobs, key=Job.urgency)
+        now_s = self._clock.now_s()
+        return max(jobs, key=lambda job: job.urgency(now_s))
 
     def settle(self, turn: Turn) -> None:
         """Take note of a step; a job that ended leaves the lane and its books are closed."""
@@ -85,11 +94,11 @@ class Lane:
             self.finish(turn.job)
 
 
-def step(job: Job) -> Turn:
+def step(job: Job, stopwatch: Callable[[], float]) -> Turn:
     """Make one step and measure the lane time that it took."""
-    began_s = time.perf_counter()
+    began_s = stopwatch()
     goes_on = job.refinement.advance()
-    return Turn(job, goes_on, time.perf_counter() - began_s)
+    return Turn(job, goes_on, stopwatch() - began_s)
 
 
 class Worker:
@@ -112,14 +121,19 @@ class Worker:
         )
         self._thread.start()
 
-    def watch(self) -> None:
-        """Give up on a step that takes longer than its plugin's limit, and go on without it."""
+    def watch(self) -> float:
+        """Give up on a step that takes longer than its plugin's limit, and go on without it.
+
+        Returns:
+            How long the step under way has taken so far, in seconds; 0 where there is none.
+        """
         with self._lock:
             job = self._job
             if job is None:
-                return
-            if time.perf_counter() - self._began_s <= job.member.settings.overrun_s:
-                return
+                return 0.0
+            taken_s = time.perf_counter() - self._began_s
+            if taken_s <= job.member.settings.overrun_s:
+                return taken_s
             self._generation += 1
             self._job = None
             self.abandoned += 1
@@ -131,17 +145,25 @@ class Worker:
             job.refinement.abandon(error)
             self.start()
         self._overrun(job)
+        return 0.0
 
-    def close(self, timeout_s: float = 2.0) -> bool:
-        """Stop after the step under way; False where that step did not end in time."""
+    def stop(self) -> None:
+        """Ask it to stop after the step under way."""
         with self._lock:
             self._generation += 1
-            thread = self._thread
         self.lane.inbox.put(None)
+
+    def join(self, timeout_s: float) -> Job | None:
+        """Wait for a worker that was stopped; returns the job whose step did not end in time."""
+        thread = self._thread
         if thread is None or thread is threading.current_thread():
-            return True
+            return None
         thread.join(timeout_s)
-        return not thread.is_alive()
+        if not thread.is_alive():
+            return None
+        logger.warning("lane %s: what it did last did not end in time", self.lane.name)
+        with self._lock:
+            return self._job
 
     def _work(self, generation: int) -> None:
         lane, jobs, inbox = self.lane, self.lane.jobs, self.lane.inbox
@@ -172,4 +194,7 @@ class Worker:
                 self._job = None
             if not goes_on:
                 jobs.remove(job)
-                lane.finish(job)
+                try:
+                    lane.finish(job)
+                except Exception:
+                    logger.exception("lane %s: closing a refinement raised", lane.name)

@@ -33,34 +33,39 @@ class LockStep:
         *,
         sample_s: float = 0.05,
     ) -> None:
+        if not sample_s > 0.0:
+            raise ValueError(f"sample_s must be positive, got {sample_s}")
         self._orchestrator = orchestrator
         self._clock = clock
         self._advance = advance
         self._sample_s = sample_s
         self._under_way: dict[Lane, tuple[float, Turn]] = {}
-        self._next_tick_s = clock.now_s()
-        self._next_sample_s = clock.now_s() + sample_s
+        self._began_s = clock.now_s()
+        self._ticks = self._samples = 0
 
     def run_until(self, time_s: float, done: Callable[[], bool] = lambda: False) -> None:
         """Go on until ``time_s``, or until ``done`` says so after a tick."""
-        clock = self._clock
+        clock, cycle_s = self._clock, self._orchestrator.config.cycle_s
         while clock.now_s() < time_s:
             now_s = clock.now_s()
-            if now_s >= self._next_tick_s:
+            # Multiples, not sums: ticks and samples that coincide do so to the last bit.
+            if now_s >= self._began_s + self._ticks * cycle_s:
+                self._ticks += 1
                 self._orchestrator.tick()
-                self._next_tick_s += self._orchestrator.config.cycle_s
                 if done():
                     return
             for lane in self._orchestrator.lanes.values():
                 if lane not in self._under_way:
                     self._begin(lane, now_s)
             ends_s = min((end_s for end_s, _ in self._under_way.values()), default=_NEVER)
-            until_s = min(time_s, ends_s, self._next_tick_s, self._next_sample_s)
+            tick_s = self._began_s + self._ticks * cycle_s
+            sample_s = self._began_s + (self._samples + 1) * self._sample_s
+            until_s = min(time_s, ends_s, tick_s, sample_s)
             if until_s > now_s:
                 self._advance(until_s - now_s)
                 clock.advance_to(until_s)
-            if until_s >= self._next_sample_s:
-                self._next_sample_s += self._sample_s
+            if until_s >= sample_s:
+                self._samples += 1
             for lane, (end_s, turn) in tuple(self._under_way.items()):
                 if end_s <= until_s:
                     del self._under_way[lane]
@@ -70,5 +75,5 @@ class LockStep:
         lane.take_in()
         job = lane.choose()
         if job is not None:
-            turn = step(job)
+            turn = step(job, self._orchestrator.stopwatch)
             self._under_way[lane] = (now_s + turn.cost_s, turn)

@@ -90,6 +90,8 @@ class Member:
         self.lock = threading.RLock()
         self.running: Job | None = None
         self.waiting: Waiting | None = None
+        self.deferred_in: int | None = None
+        """The cycle in which its lane had no room for its first step; None while it has."""
         self.submitted = 0
         self.finished = 0
         self.dropped: Counter[str] = Counter()

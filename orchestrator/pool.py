@@ -10,12 +10,14 @@ from sage.irp import BudgetError, Meter
 class Account:
     """The books of one live refinement: its meter, its weight and its floor."""
 
-    __slots__ = ("base_atp", "floor_atp", "meter", "weight")
+    __slots__ = ("base_atp", "floor_atp", "least_atp", "meter", "weight")
 
-    def __init__(self, meter: Meter, weight: float, floor_atp: float) -> None:
+    def __init__(self, meter: Meter, weight: float, floor_atp: float, reserve_atp: float) -> None:
         self.meter = meter
         self.weight = weight
         self.floor_atp = floor_atp
+        self.least_atp = max(floor_atp, reserve_atp)
+        """Its floor now: until its first step is over, the reserve for that step counts."""
         self.base_atp = 0.0
         """What the meter had spent when this cycle began."""
 
@@ -39,6 +41,7 @@ class LanePool:
         self._lock = threading.Lock()
         self._accounts: list[Account] = []
         self._budget_atp = cap_atp  # this cycle's cap, less the last one's debt
+        self._under_way_atp = 0.0  # lane time that a step under way took in earlier cycles
         self._closed_spent_atp = 0.0
         self._closed_granted_atp = 0.0
 
@@ -55,29 +58,35 @@ class LanePool:
         with self._lock:
             return self._spent()
 
-    def open(self, weight: float, floor_atp: float, reserve_atp: float = 0.0) -> Account | None:
+    def open(
+        self, weight: float, floor_atp: float, reserve_atp: float = 0.0, *, overdue: bool = False
+    ) -> Account | None:
         """Open the books of a new refinement.
 
         Args:
             weight: its share above the floors, relative to the others' (> 0).
             floor_atp: what it gets in each cycle before anything is shared.
             reserve_atp: the worst case of its first step.
+            overdue: it was turned away for a whole cycle already, so it may never fit: only a
+                cycle that is spent keeps it out, and what its first step overruns becomes a debt.
 
         Returns:
             The account, or None where the reserve does not fit into this cycle any more.
         """
         if not weight > 0.0:
             raise BudgetError(f"a weight must be positive, got {weight}")
-        floor_atp = min(max(floor_atp, reserve_atp), self.cap_atp)
+        floor_atp = min(floor_atp, self.cap_atp)
+        reserve_atp = 0.0 if overdue else min(reserve_atp, self.cap_atp)
         with self._lock:
-            promised = sum(
-                max(0.0, account.floor_atp - (account.meter.spent_atp - account.base_atp))
-                for account in self._accounts
-            )
-            left = self._budget_atp - self._spent() - promised
-            if left < min(reserve_atp, self.cap_atp) or left <= 0.0:
+            left = self._budget_atp - self._spent()
+            if not overdue:
+                for account in self._accounts:
+                    used = account.meter.spent_atp - account.base_atp
+                    left -= max(0.0, account.least_atp - used)
+            if left <= 0.0 or left < reserve_atp:
                 return None
-            account = Account(Meter(0.0, atp_per_s=self.atp_per_s), weight, floor_atp)
+            meter = Meter(0.0, atp_per_s=self.atp_per_s)
+            account = Account(meter, weight, floor_atp, reserve_atp)
             self._accounts.append(account)
             self._share()
             return account
@@ -98,16 +107,25 @@ class LanePool:
             self._share()
             return max(0.0, granted - spent)
 
-    def new_cycle(self) -> float:
-        """Begin a cycle: every grant lapses and is made anew. Returns what the last one spent."""
+    def new_cycle(self, under_way_atp: float = 0.0) -> float:
+        """Begin a cycle: every grant lapses and is made anew. Returns what the last one spent.
+
+        Args:
+            under_way_atp: what a step that is under way has used of the lane so far. It is
+                charged when it ends; the time that has passed by now is no debt then.
+        """
         with self._lock:
-            spent = self._spent()
-            debt = max(0.0, spent - self._budget_atp)
-            self._budget_atp = self.cap_atp - debt
-            self._closed_spent_atp = self._closed_granted_atp = 0.0
+            spent = self._closed_spent_atp
             for account in self._accounts:
-                account.base_atp = account.meter.spent_atp
-                account.meter.granted_atp = account.base_atp
+                spent_atp = account.meter.spent_atp  # read once: a lane may be charging it
+                spent += spent_atp - account.base_atp
+                account.base_atp = account.meter.granted_atp = spent_atp
+                if spent_atp > 0.0:  # its first step is over
+                    account.least_atp = account.floor_atp
+            used = spent + under_way_atp - self._under_way_atp
+            self._under_way_atp = under_way_atp
+            self._budget_atp = self.cap_atp - max(0.0, used - self._budget_atp)
+            self._closed_spent_atp = self._closed_granted_atp = 0.0
             self._share()
             return spent
 
@@ -129,7 +147,7 @@ class LanePool:
             used = spent_atp - account.base_atp
             left -= used
             weights += account.weight
-            floors += max(0.0, account.floor_atp - used)
+            floors += max(0.0, account.least_atp - used)
         if left <= 0.0:
             for account, spent_atp in zip(accounts, spent, strict=True):
                 meter = account.meter
@@ -139,5 +157,5 @@ class LanePool:
         rest = max(0.0, left - floors) / weights
         for account, spent_atp in zip(accounts, spent, strict=True):
             used = spent_atp - account.base_atp
-            share = max(0.0, account.floor_atp - used) * scale + rest * account.weight
+            share = max(0.0, account.least_atp - used) * scale + rest * account.weight
             account.meter.granted_atp = spent_atp + share

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from sage.irp import Trajectory
 
 _RATE = 0.2
-_HORIZON = 4
 _WORST_DECAY = 0.99
+_EXPLORED = 3
 
 
 class Profile:
@@ -19,7 +20,7 @@ class Profile:
     plugin's own typical total drop, so that plugins can be compared.
     """
 
-    __slots__ = ("_drops", "_scale", "count", "step_s", "worst_first_s")
+    __slots__ = ("_drops", "_rates", "_scale", "count", "step_s", "worst_first_s")
 
     def __init__(self) -> None:
         self.count = 0
@@ -27,6 +28,7 @@ class Profile:
         self.step_s = 0.0
         self._scale = 0.0
         self._drops: list[float] = []
+        self._rates: list[float] | None = None  # made from the drops when they are asked for
 
     def learn(self, trajectory: Trajectory) -> None:
         """Take in one finished refinement."""
@@ -43,6 +45,7 @@ class Profile:
         self._scale += (span - self._scale) * (_RATE if self._scale else 1.0)
         if self._scale <= 0.0:
             return
+        self._rates = None
         drops = self._drops
         for index in range(1, len(energies)):
             drop = (energies[index - 1] - energies[index]) / self._scale
@@ -54,19 +57,34 @@ class Profile:
     def gain_per_s(self, energies: Sequence[float]) -> float:
         """The best expected drop per second over the next steps, in own typical total drops.
 
-        ``energies`` is the trajectory so far (at least one step). The best over a horizon, so
-        that a plateau before a drop is not starved.
+        ``energies`` is the trajectory so far (at least one step). The best over every number of
+        further steps that experience covers, so that a plateau before a drop is not starved.
         """
         if self._scale <= 0.0 or self.step_s <= 0.0:
-            return float("inf")  # nothing known yet: find out
+            # Nothing known yet: find out. Nothing ever gained: everybody else comes first.
+            return math.inf if self.count < _EXPLORED else 0.0
+        if self._rates is None:
+            self._rates = _steepest(self._drops)
         done = len(energies) - 1
-        gained = best = 0.0
+        if done < len(self._rates):
+            return self._rates[done] / self.step_s
+        # Past all experience: diminishing returns.
         recent = (energies[-2] - energies[-1]) / self._scale if done else 0.0
-        for ahead in range(_HORIZON):
-            if done + ahead < len(self._drops):
-                gained += self._drops[done + ahead]
-            else:
-                recent *= 0.5  # past all experience: diminishing returns
-                gained += recent
-            best = max(best, gained / (ahead + 1))
-        return best / self.step_s
+        return max(0.0, 0.5 * recent) / self.step_s
+
+
+def _steepest(drops: Sequence[float]) -> list[float]:
+    """For each step, the highest mean drop of the run of steps that begins there; at least 0.
+
+    That is the slope of the upper hull of what is gained, found from the end in one pass.
+    """
+    rates = [0.0] * len(drops)
+    runs: list[tuple[float, int]] = []  # (sum, steps), the first run last
+    for index in range(len(drops) - 1, -1, -1):
+        total, steps = drops[index], 1
+        while runs and runs[-1][0] * steps > total * runs[-1][1]:
+            further, more = runs.pop()
+            total, steps = total + further, steps + more
+        runs.append((total, steps))
+        rates[index] = max(0.0, total / steps)
+    return rates

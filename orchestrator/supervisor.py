@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -57,7 +58,8 @@ class Supervisor:
         if self.failures_in_row >= self._policy.most_failures:
             self.state = HealthState.QUARANTINED
         else:
-            wait_s = self._policy.first_backoff_s * 2.0 ** (self.failures_in_row - 1)
+            doublings = min(self.failures_in_row - 1, 60)  # a float ends somewhere
+            wait_s = self._policy.first_backoff_s * 2.0**doublings
             self.resumes_s = now_s + min(wait_s, self._policy.longest_backoff_s)
             self.state = HealthState.BACKING_OFF
         return self.state
@@ -65,6 +67,10 @@ class Supervisor:
     def due(self, now_s: float) -> bool:
         """Whether a plugin that backs off may be restarted now."""
         return self.state is HealthState.BACKING_OFF and now_s >= self.resumes_s
+
+    def restarting(self) -> None:
+        """It is being made anew: until that is over, it is not due again."""
+        self.resumes_s = math.inf
 
     def restarted(self) -> None:
         """It is back; only a success clears its record."""

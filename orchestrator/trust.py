@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 LOWEST, HIGHEST, INITIAL = 0.05, 1.0, 0.5
 _RATE = 0.05
 _FAILURE_RATE = 0.2
+_VALUE_WEIGHT = 2.0 / 3.0  # what came of it weighs more than how smoothly the energy fell
 
 
 class TrustLedger:
@@ -54,7 +55,9 @@ class TrustLedger:
         value = self._value.get(plugin)
         if metrics is None:
             return self.of(plugin) if value is None else self._move(plugin, value, _RATE)
-        target = metrics.score if value is None else 0.5 * (metrics.score + value)
+        target = metrics.score
+        if value is not None:
+            target += (value - target) * _VALUE_WEIGHT
         return self._move(plugin, target, _RATE)
 
     def fail(self, plugin: str) -> float:
@@ -74,7 +77,10 @@ class TrustLedger:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(self._trust, indent=1, sort_keys=True) + "\n")
+        with partial.open("w") as stream:
+            stream.write(json.dumps(dict(self._trust), indent=1, sort_keys=True) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())  # or a power cut may leave the new name with no content
         os.replace(partial, self._path)
 
     def _move(self, plugin: str, target: float, rate: float) -> float:
@@ -92,7 +98,7 @@ def _read(path: Path) -> dict[str, float]:
             isinstance(value, int | float) and math.isfinite(value) for value in entries.values()
         ):
             raise ValueError("not a table of plugin names and numbers")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError) as error:
         aside = path.with_suffix(".corrupt")
         logger.warning("trust in %s cannot be read (%s); kept as %s", path, error, aside)
         path.replace(aside)

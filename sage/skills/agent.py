@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from sage.skills.intent import Declined, Intent
 from sage.skills.skills import Skill, skill_for
 from sage.telemetry import Observer
 from sage.telemetry import Task as TaskEvent
+
+logger = logging.getLogger(__name__)
 
 Parser = Callable[[str], "Intent | Declined"]
 
@@ -103,12 +106,15 @@ class Agent:
                 self._tell(number, "started", intent.phrase)
             number, intent, skill, began_s = self._running
             if self._body.now_s() - began_s > self._limit_s:
-                self._end(Verdict(False, f"I gave up after {self._limit_s:g} s"))
+                self._give_up(f"I gave up after {self._limit_s:g} s")
                 return
             try:
                 self.order = next(skill)
             except StopIteration as stop:
                 self._end(stop.value)
+            except Exception as error:
+                logger.exception("the skill for %r raised", intent.phrase)
+                self._end(Verdict(False, f"something went wrong: {error}"))
 
     def cancel(self, why: str) -> None:
         """Give up what runs and what waits."""
@@ -117,14 +123,21 @@ class Agent:
 
     def _drop_all(self, why: str) -> None:
         if self._running is not None:
-            self._running[2].close()
-            self._end(Verdict(False, why))
+            self._give_up(why)
         while self._queue:
             number, intent = self._queue.popleft()
             now_s = self._body.now_s()
             self._tell(number, "failed", why)
             verdict = Verdict(False, why)
             self.reports.append(Report(number, intent.text, intent, verdict, now_s, now_s))
+
+    def _give_up(self, why: str) -> None:
+        assert self._running is not None
+        try:
+            self._running[2].close()
+        except Exception:
+            logger.exception("the skill for %r raised when it was ended", self._running[1].phrase)
+        self._end(Verdict(False, why))
 
     def _end(self, verdict: Verdict) -> None:
         assert self._running is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,17 +13,20 @@ from sage.sensors.source import Deliver, SourceCounts
 from sage.sensors.uri import DeviceUri, Option, closest, read_options
 from sage.values import Effect, Observation, Twist
 
-log = logging.getLogger(__name__)
-
 OPTIONS = {
     "seed": Option(0, 0, 2**31 - 1),
-    "frame_hz": Option(15.0, 1.0, 60.0),
-    "scan_hz": Option(20.0, 1.0, 100.0),
+    "frame_hz": Option(15.0, 0.1, 200.0),
+    "scan_hz": Option(20.0, 0.1, 200.0),
 }
 
 
 class World(Protocol):
     """The part of a world that its source and its effector use."""
+
+    @property
+    def error(self) -> DeviceError | None:
+        """Why the world ended by itself, None while it lives."""
+        ...
 
     def subscribe(self, callback: Callable[[Observation], None]) -> object:
         """Call ``callback`` with every observation from now on."""
@@ -34,8 +36,8 @@ class World(Protocol):
         """Command the robot's base."""
         ...
 
-    def advance(self, dt_s: float) -> object:
-        """Lock-step only: let ``dt_s`` seconds of virtual time pass."""
+    def advance(self, dt_s: float) -> float:
+        """Lock-step only: let ``dt_s`` pass; returns the world's time on the runtime's clock."""
         ...
 
     def close(self) -> object:
@@ -89,13 +91,17 @@ class WorldSource:
         self, uri: str, world: World, clock: Clock, *, lockstep: bool = False, owned: bool = False
     ) -> None:
         self.uri = uri
-        self.error: DeviceError | None = None
         self._world = world
         self._clock = clock
         self._owned = owned
         self._lockstep = lockstep
         self._at_s = clock.now_s()
         self._feed = Feed(clock, inline=lockstep)
+
+    @property
+    def error(self) -> DeviceError | None:
+        """Why the world ended by itself."""
+        return self._world.error
 
     @property
     def finished(self) -> bool:
@@ -122,13 +128,12 @@ class WorldSource:
         self._world.subscribe(self._feed.publish)
 
     def pump(self, until_s: float) -> None:
-        """Lock-step: let the world live up to ``until_s``."""
+        """Lock-step: let the world live up to ``until_s``; DeviceError if it ended by itself."""
         if not self._lockstep:
             raise ConfigError(f"{self.uri} runs in real time; open it with lockstep to pump it")
         dt_s = until_s - self._at_s
-        if dt_s > 0 and not self.finished:
-            self._at_s = until_s
-            self._world.advance(dt_s)
+        if dt_s > 0 and not self._feed.closed:
+            self._at_s = self._world.advance(dt_s)
 
     def stop(self) -> None:
         """Deliver nothing more."""

@@ -29,9 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--seed and --views must be at least 0")
     try:
         for path in write_pictures(options.seed, options.views, options.out, options.boxes):
-            print(path)
+            sys.stdout.write(f"{path}\n")
     except (SageError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import socket
@@ -99,7 +100,7 @@ class ApartmentWorld:
             if not 0.1 <= rate <= 200.0:
                 raise ConfigError(f"apartment {name} {rate} is out of range; valid: 0.1 to 200")
         ours, theirs = socket.socketpair()
-        stderr = tempfile.TemporaryFile()
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the world
         root = Path(__file__).resolve().parents[3]
         try:
             process = subprocess.Popen(
@@ -215,10 +216,8 @@ class ApartmentWorld:
             if self._closed:
                 return
             self._closed = True
-        try:
+        with contextlib.suppress(OSError):
             self._channel.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         if self._reader is not None and self._reader is not threading.current_thread():
             self._reader.join(timeout=2.0)
         self._channel.close()
@@ -339,7 +338,9 @@ class ApartmentWorld:
             raise self._ended(
                 DeviceError(f"{SOURCE} sent garbage: an unexpected {type(reply).__name__}")
             )
-        return Observation(SOURCE, modality, reply.captured_s + self._offset_s, reply.sequence, data)
+        return Observation(
+            SOURCE, modality, reply.captured_s + self._offset_s, reply.sequence, data
+        )
 
     def _ended(self, error: DeviceError) -> DeviceError:
         if self._error is None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from math import atan2, degrees, hypot
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sage.worlds.apartment.shapes import (
     BLACK,
-    STEEL,
     WHITE,
     Color,
     Painter,
@@ -223,8 +223,6 @@ def _limb(
     color: Color,
 ) -> Primitive:
     """An almost upright capsule between two points."""
-    from math import atan2, degrees, hypot
-
     dx, dy, dz = top[0] - bottom[0], top[1] - bottom[1], top[2] - bottom[2]
     length = hypot(dx, dy, dz)
     middle = (
@@ -234,6 +232,3 @@ def _limb(
     )
     lean = (degrees(-atan2(dy, dz)), degrees(atan2(dx, dz)), 0.0)
     return Primitive("capsule", (radius, max(length / 2 - radius, 0.01)), middle, color, lean)
-
-
-__all__ = ["OBJECT_SHAPES", "STEEL", "person_shape"]

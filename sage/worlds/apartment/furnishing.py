@@ -191,9 +191,7 @@ class RoomSpace:
         self, clearance_m: float, rng: np.random.Generator
     ) -> tuple[float, float] | None:
         """A free place that keeps more than the usual distance, None if there is none."""
-        rects = np.array(
-            [*(piece.footprint for piece in self.furniture), (0.0, -99.0, 0.1, -98.0)]
-        )
+        rects = np.array([*(piece.footprint for piece in self.furniture), (0.0, -99.0, 0.1, -98.0)])
         extra = clearance_m - CLEARANCE_M
         x, y, inner = self.grid_x, self.grid_y, self.inner
         free = clearance_to_rects(x, y, rects) >= clearance_m
@@ -307,7 +305,9 @@ def _put(
     radius = OBJECT_RADIUS_M[name]
     # Against a wall only the front of the surface is near; a table is reached from all sides.
     reach = 0.36 + radius
-    x_low = max(fx0 * piece.depth_m + radius, (-9.0 if spec.island else 0.5 * piece.depth_m - reach))
+    x_low = max(
+        fx0 * piece.depth_m + radius, (-9.0 if spec.island else 0.5 * piece.depth_m - reach)
+    )
     x_high = fx1 * piece.depth_m - radius
     y_low, y_high = fy0 * piece.width_m + radius, fy1 * piece.width_m - radius
     slack = 0.03  # a tray may stand a finger's breadth over the edge

@@ -176,7 +176,7 @@ def _people(spaces: dict[str, RoomSpace], rng: np.random.Generator) -> tuple[Per
             continue
         (x, y), stroll_to = place
         skin = rng.choice([0.92, 0.8, 0.62, 0.45])
-        shade = rng.uniform(0.08, 0.3)
+        shade, dark = float(rng.uniform(0.08, 0.3)), float(rng.uniform(0.05, 0.3))
         people.append(
             Person(
                 name=ontology.PEOPLE[names[len(people)]],
@@ -188,7 +188,7 @@ def _people(spaces: dict[str, RoomSpace], rng: np.random.Generator) -> tuple[Per
                 shirt=_SHIRTS[shirts[len(people)]],
                 trousers=(shade, shade, shade + 0.12),
                 skin=(float(skin), float(skin * 0.78), float(skin * 0.64)),
-                hair=tuple(float(c) for c in rng.uniform(0.05, 0.3) * np.array([1.3, 1.0, 0.7])),
+                hair=(1.3 * dark, dark, 0.7 * dark),
                 stroll_to=stroll_to,
             )
         )

@@ -15,14 +15,17 @@ import numpy as np
 from sage.worlds.apartment import textures
 from sage.worlds.apartment.figures import OBJECT_SHAPES, person_shape
 from sage.worlds.apartment.layout import PERSON_RADIUS_M, Layout
+from sage.worlds.apartment.living_shapes import LIVING_SHAPES
 from sage.worlds.apartment.plan import DOOR_HEIGHT_M, WALL_HEIGHT_M, WALL_THICKNESS_M
 from sage.worlds.apartment.robot import robot_xml
-from sage.worlds.apartment.shapes import FURNITURE_SHAPES, Color, Painter, Primitive, box, darker
+from sage.worlds.apartment.service_shapes import SERVICE_SHAPES
+from sage.worlds.apartment.shapes import Color, Painter, Primitive, box, darker
 from sage.worlds.static_map import Room, StaticMap
 
 VISIBLE_GROUP, ROBOT_GROUP, HIDDEN_GROUP, SOLID_GROUP, OVERHEAD_GROUP = 0, 1, 2, 3, 4
 TIMESTEP_S = 0.005
 
+_FURNITURE = {**LIVING_SHAPES, **SERVICE_SHAPES}
 _WALLS: dict[str, tuple[Color, ...]] = {
     "bedroom": ((0.72, 0.76, 0.86), (0.8, 0.74, 0.84)),
     "dining room": ((0.88, 0.76, 0.64), (0.84, 0.7, 0.6)),
@@ -49,7 +52,7 @@ def apartment_xml(layout: Layout) -> tuple[str, dict[str, bytes]]:
     for index, piece in enumerate(layout.furniture):
         look = Painter(np.random.default_rng((layout.seed, 101 + index)))
         depth, width, height = piece.depth_m, piece.width_m, piece.height_m
-        parts = FURNITURE_SHAPES[piece.name](depth, width, height, look)
+        parts = _FURNITURE[piece.name](depth, width, height, look)
         body = [_geom(part) for part in parts]
         body.append(_shade(depth, width))
         if piece.name == "center table":
@@ -69,9 +72,7 @@ def apartment_xml(layout: Layout) -> tuple[str, dict[str, bytes]]:
     for person in layout.people:
         body = [_geom(part) for part in person_shape(person)]
         tall = person.height_m / 2
-        body.append(
-            _solid(Primitive("cylinder", (PERSON_RADIUS_M, tall), (0, 0, tall), (1, 1, 1)))
-        )
+        body.append(_solid(Primitive("cylinder", (PERSON_RADIUS_M, tall), (0, 0, tall), (1, 1, 1))))
         shadow = Primitive("cylinder", (0.2, 0.002), (0, 0, 0.003), (0.05, 0.04, 0.03), alpha=0.32)
         body.append(_geom(shadow))
         place = (person.x_m, person.y_m, 0.0)
@@ -244,9 +245,7 @@ def _room(room: Room, layout: Layout, painter: Painter) -> list[str]:
     return parts
 
 
-def _gaps(
-    static_map: StaticMap, room: Room, along_x: bool, at: float
-) -> list[tuple[float, float]]:
+def _gaps(static_map: StaticMap, room: Room, along_x: bool, at: float) -> list[tuple[float, float]]:
     gaps = []
     for door in static_map.doors:
         if room.name in door.between and abs((door.y if along_x else door.x) - at) < 1e-6:
@@ -304,7 +303,9 @@ def _wall_decoration(
             _geom(slab((middle - 0.02, middle + 0.02), z, 0.03, frame)),
         ]
     frame = painter.pick((0.15, 0.13, 0.12), (0.75, 0.6, 0.35))
-    canvas = painter.pick((0.75, 0.35, 0.25), (0.25, 0.45, 0.6), (0.85, 0.75, 0.45), (0.4, 0.55, 0.4))
+    canvas = painter.pick(
+        (0.75, 0.35, 0.25), (0.25, 0.45, 0.6), (0.85, 0.75, 0.45), (0.4, 0.55, 0.4)
+    )
     inner = (part[0] + 0.03, part[1] - 0.03)
     return [
         _geom(slab(part, z, 0.02, frame)),
@@ -318,7 +319,9 @@ def _rug(room: Room, painter: Painter) -> str:
     x, y = room.center
     half_x = painter.random(0.26, 0.34) * (room.x_max - room.x_min)
     half_y = painter.random(0.24, 0.3) * (room.y_max - room.y_min)
-    border = box((x - half_x, x + half_x), (y - half_y, y + half_y), (0, 0.002), darker(color, 0.75))
+    border = box(
+        (x - half_x, x + half_x), (y - half_y, y + half_y), (0, 0.002), darker(color, 0.75)
+    )
     half_x, half_y = half_x - 0.12, half_y - 0.12
     inner = box((x - half_x, x + half_x), (y - half_y, y + half_y), (0, 0.004), color)
     return _geom(border) + _geom(inner)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sage.worlds.static_map import Door, Rect, Room, StaticMap
@@ -45,7 +47,7 @@ def make_plan(rng: np.random.Generator) -> StaticMap:
         *(_corridor_door(room, y2, rng) for room in rooms[len(low) : -1]),
     ]
     for row in (rooms[: len(low)], rooms[len(low) : -1]):
-        for left, right in zip(row[:-1], row[1:], strict=True):
+        for left, right in pairwise(row):
             if frozenset((left.name, right.name)) in _OPENINGS and rng.random() < 0.6:
                 width = rng.uniform(1.1, 1.35)
                 y = rng.uniform(left.y_min + 0.6 + width / 2, left.y_max - 0.6 - width / 2)
@@ -88,7 +90,7 @@ def _walls(
         gaps = [(d.x, d.width_m) for d in doors if "corridor" in d.between and d.y == y]
         for a, b in _cut(-half, length + half, gaps):
             walls.append((a, y - half, b, y + half))
-    for y_a, y_b in zip(levels[:-1], levels[1:], strict=True):
+    for y_a, y_b in pairwise(levels):
         for x in (0.0, length):
             walls.append((x - half, y_a + half, x + half, y_b - half))
     for row in (rooms[:split], rooms[split:-1]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import socket
 import struct
-from typing import Annotated, Union
+from typing import Annotated
 
 import msgspec
 
@@ -31,10 +31,10 @@ class ProtocolError(Exception):
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    pass
+    """What all have in common: a tag that names the type, and no unknown fields."""
 
 
-class Open(_Message):
+class Open(_Message, frozen=True):
     """First message of a client: which apartment, and how its time passes."""
 
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -43,41 +43,41 @@ class Open(_Message):
     scan_hz: _Hertz
 
 
-class Sync(_Message):
+class Sync(_Message, frozen=True):
     """What does the server's clock say?"""
 
 
-class Drive(_Message):
+class Drive(_Message, frozen=True):
     """A new command for the base."""
 
     linear_m_s: float
     angular_rad_s: float
 
 
-class Grip(_Message):
+class Grip(_Message, frozen=True):
     """Open (1) or close (0) the gripper."""
 
     opening: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
-class Advance(_Message):
+class Advance(_Message, frozen=True):
     """Lock-step only: let the world live for ``dt_s``."""
 
     dt_s: Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)]
 
 
-class AskTruth(_Message):
+class AskTruth(_Message, frozen=True):
     """Send the truth."""
 
 
-class AskPicture(_Message):
+class AskPicture(_Message, frozen=True):
     """Send a view from above."""
 
     width_px: Annotated[int, msgspec.Meta(ge=64, le=1280)]
     height_px: Annotated[int, msgspec.Meta(ge=64, le=960)]
 
 
-class Ready(_Message):
+class Ready(_Message, frozen=True):
     """The world stands: what the robot is given to begin with."""
 
     static_map: StaticMap
@@ -85,13 +85,13 @@ class Ready(_Message):
     start_pose: Pose
 
 
-class Synced(_Message):
+class Synced(_Message, frozen=True):
     """The server's clock."""
 
     server_s: float
 
 
-class FrameTaken(_Message):
+class FrameTaken(_Message, frozen=True):
     """A frame: rgb, row by row."""
 
     captured_s: float
@@ -101,7 +101,7 @@ class FrameTaken(_Message):
     rgb: bytes
 
 
-class ScanTaken(_Message):
+class ScanTaken(_Message, frozen=True):
     """A sweep of the range sensor; ``ranges`` and ``bearings`` hold float64, little-endian."""
 
     captured_s: float
@@ -111,7 +111,7 @@ class ScanTaken(_Message):
     max_range_m: float
 
 
-class OdometryTaken(_Message):
+class OdometryTaken(_Message, frozen=True):
     """Dead reckoning."""
 
     captured_s: float
@@ -122,19 +122,19 @@ class OdometryTaken(_Message):
     bumper: bool
 
 
-class Advanced(_Message):
+class Advanced(_Message, frozen=True):
     """The world has lived up to ``time_s``; all that fell due was sent before this."""
 
     time_s: float
 
 
-class TruthTold(_Message):
+class TruthTold(_Message, frozen=True):
     """The truth."""
 
     truth: Truth
 
 
-class PictureTaken(_Message):
+class PictureTaken(_Message, frozen=True):
     """A view from above: rgb, row by row."""
 
     width_px: _Count
@@ -142,24 +142,24 @@ class PictureTaken(_Message):
     rgb: bytes
 
 
-class Failed(_Message):
+class Failed(_Message, frozen=True):
     """The world ends, for this reason (one line)."""
 
     reason: str
 
 
-Request = Union[Open, Sync, Drive, Grip, Advance, AskTruth, AskPicture]
-Reply = Union[
-    Ready,
-    Synced,
-    FrameTaken,
-    ScanTaken,
-    OdometryTaken,
-    Advanced,
-    TruthTold,
-    PictureTaken,
-    Failed,
-]
+Request = Open | Sync | Drive | Grip | Advance | AskTruth | AskPicture
+Reply = (
+    Ready
+    | Synced
+    | FrameTaken
+    | ScanTaken
+    | OdometryTaken
+    | Advanced
+    | TruthTold
+    | PictureTaken
+    | Failed
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(Request)

@@ -59,7 +59,8 @@ def robot_xml(start: Pose, group: int) -> str:
 <freejoint name="robot"/>
 <geom name="chassis" type="cylinder" size="{BASE_RADIUS_M} 0.1" pos="0 0 0.15" mass="9" {touch}
  friction="0.2 0.005 0.0001" rgba=".93 .94 .95 1"/>
-<geom type="cylinder" size="{BASE_RADIUS_M + 0.004} 0.02" pos="0 0 0.15" {look} rgba=".1 .45 .85 1"/>
+<geom type="cylinder" size="{BASE_RADIUS_M + 0.004} 0.02" pos="0 0 0.15" {look}
+ rgba=".1 .45 .85 1"/>
 <geom type="cylinder" size="0.13 0.09" pos="0 0 0.34" {look} rgba=".25 .27 .3 1"/>
 <geom type="cylinder" size="0.025 0.28" pos="-0.03 0 0.7" {look} rgba=".7 .72 .75 1"/>
 <geom type="box" size="0.05 0.1 0.045" pos="-0.01 0 1.0" {look} rgba=".93 .94 .95 1"/>

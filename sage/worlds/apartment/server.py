@@ -5,6 +5,7 @@ It serves one client over an inherited socket and ends when that closes, or when
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -69,9 +70,7 @@ class Server:
     def serve(self) -> None:
         """Answer until the client has gone."""
         layout = self._simulation.layout
-        protocol.send(
-            self._channel, protocol.Ready(layout.static_map, CAMERA, layout.start_pose)
-        )
+        protocol.send(self._channel, protocol.Ready(layout.static_map, CAMERA, layout.start_pose))
         try:
             if self._realtime:
                 self._serve_realtime()
@@ -212,10 +211,8 @@ def main(arguments: list[str]) -> int:
                 raise protocol.ProtocolError(f"{type(request).__name__} before Open")
             Server(channel, request).serve()
         except (protocol.ProtocolError, SageError) as error:
-            try:
+            with contextlib.suppress(OSError):
                 protocol.send(channel, protocol.Failed(str(error)))
-            except OSError:
-                pass
             return 2
         except OSError:
             return 0

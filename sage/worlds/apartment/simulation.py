@@ -56,7 +56,9 @@ class Simulation:
         wheels = [self._model.joint(f"{side} wheel") for side in ("left", "right")]
         self._wheel_qpos = np.array([wheel.qposadr[0] for wheel in wheels])
         self._wheel_qvel = np.array([wheel.dofadr[0] for wheel in wheels])
-        self._finger_ctrl = [self._model.actuator(f"{side} finger").id for side in ("left", "right")]
+        self._finger_ctrl = [
+            self._model.actuator(f"{side} finger").id for side in ("left", "right")
+        ]
         self._bearings = np.linspace(-math.pi, math.pi, BEAMS, endpoint=False)
         self._solid = np.zeros(6, dtype=np.uint8)
         self._solid[SOLID_GROUP] = 1
@@ -240,7 +242,7 @@ class _Contacts:
 
 
 class _Walker:
-    """A person who strolls between two points, rests at each, and waits for a robot that is near."""
+    """A person who strolls between two points, rests at each, and waits for a robot nearby."""
 
     def __init__(self, scene: Scene, index: int) -> None:
         person = scene.layout.people[index]

@@ -1,0 +1,1 @@
+"""Watching a run: a live terminal, plain lines, pictures."""

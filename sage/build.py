@@ -22,7 +22,7 @@ from plugins.control import ControlConfig, ControlPlugin
 from plugins.vision import VisionConfig, VisionPlugin
 from sage.clock import Clock
 from sage.effectors import Effector, open_effector
-from sage.irp import ConfigError, IRPPlugin, Outcome, PluginError
+from sage.irp import ConfigError, IRPPlugin, Outcome, PluginError, SageError
 from sage.navigation.navigator import Navigator
 from sage.navigation.task import ControlTask
 from sage.sensors import Source, check_source, open_apartment, open_source
@@ -132,6 +132,8 @@ class Runtime:
         self.telemetry = telemetry
         self.world = world
         self.on_scene: list[OnScene] = []
+        self.fault: SageError | None = None
+        """Why the effector failed; nothing is sent to it any more."""
         trust_path = Path(config.state_dir) / "trust.json" if config.state_dir else None
         self.orchestrator = HRMOrchestrator(
             config.orchestrator, clock=clock, trust=TrustLedger(trust_path), emit=telemetry.emit
@@ -248,7 +250,14 @@ class Runtime:
         self._propose(Twist(float(linear_m_s), float(angular_rad_s)), task.captured_s)
 
     def _propose(self, twist: Twist, captured_s: float) -> None:
-        self.gate.propose(Proposal("control", captured_s, self.clock.now_s(), twist))
+        if self.fault is not None:
+            return
+        try:
+            self.gate.propose(Proposal("control", captured_s, self.clock.now_s(), twist))
+        except SageError as error:
+            self.fault = error
+            if self.agent is not None:
+                self.agent.cancel(f"the robot does not answer: {error}")
 
 
 def build(

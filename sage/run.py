@@ -88,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         runtime.close()
     print(summary.text())
+    if (fault := runtime.fault or runtime.source.error) is not None:
+        raise fault  # after the summary: what was recorded until then is not lost
     return summary.exit_code
 
 
@@ -161,10 +163,14 @@ def _commands(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace) -> Summary:
     """Run to the end under a view; returns what came of it."""
-    from sage.summary import Recorder
+    from sage.summary import Recorder, Robot
 
     out = Path(args.out) / datetime.now().strftime("%Y%m%d-%H%M%S")
-    recorder = Recorder(runtime, out)
+    robot = None
+    if runtime.agent is not None and (body := runtime.body) is not None:
+        robot = Robot(runtime.agent, body.navigator, body.sightings, body.start)
+    truth = None if runtime.world is None else runtime.world.truth
+    recorder = Recorder(runtime.config.camera, out, robot, truth)
     runtime.telemetry.subscribe(recorder)
     runtime.on_scene.append(recorder.saw)
     view, show_frame = _view(args)
@@ -245,14 +251,13 @@ async def _until_done(runtime: Runtime, speaker: Speaker, duration_s: float | No
 
     def tick() -> None:
         speaker.tick()
-        if speaker.done or runtime.source.finished or clock.now_s() >= until_s:
+        ended = runtime.source.finished or runtime.fault is not None
+        if speaker.done or ended or clock.now_s() >= until_s:
             stop.set()
 
     runtime.orchestrator.on_tick(tick)
     with _signals(interrupt):
         await runtime.orchestrator.run(stop)
-    if runtime.source.error is not None and not interrupted:
-        raise runtime.source.error
     return interrupted
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sage.irp.errors import SageError
-from sage.skills.agent import Report
+from sage.navigation.navigator import Navigator
+from sage.skills.agent import Agent, Report
+from sage.skills.body import Sightings
 from sage.telemetry import Dropped, Event, Finished, Task
 from sage.values import Frame, Observation, Pose, Scene, UInt8Array
-
-if TYPE_CHECKING:
-    from sage.build import Runtime
+from sage.worlds.apartment.judge import judge
+from sage.worlds.apartment.truth import Truth
 
 _SHEET_FRAMES = 12
 _EXIT_INTERRUPTED = 130
@@ -104,12 +105,37 @@ class Summary:
         return "\n".join(lines)
 
 
-class Recorder:
-    """Watches a run; an observer of its telemetry, and of the scenes that vision reads."""
+@dataclass(frozen=True, slots=True)
+class Robot:
+    """What the summary asks a robot with a map: what it did, where it is, what it saw where."""
 
-    def __init__(self, runtime: Runtime, out: Path) -> None:
-        self._runtime = runtime
+    agent: Agent
+    navigator: Navigator
+    sightings: Sightings
+    start: Pose
+
+
+class Recorder:
+    """Watches a run; an observer of its telemetry, and of the scenes that vision reads.
+
+    Args:
+        title: what the contact sheet says under its heading.
+        out: the folder for pictures; made when there is one to write.
+        robot: None where nothing can be driven.
+        truth: ground truth now, for scoring; None where there is none.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        out: Path,
+        robot: Robot | None = None,
+        truth: Callable[[], Truth] | None = None,
+    ) -> None:
+        self._title = title
         self._out = out
+        self._robot = robot
+        self._truth = truth
         self._lock = threading.Lock()
         self._plugins: defaultdict[str, PluginFigures] = defaultdict(PluginFigures)
         self._judged: list[Judged] = []
@@ -138,21 +164,21 @@ class Recorder:
     def saw(self, observation: Observation, scene: Scene) -> None:
         """Keep the newest frame, and one that shows the most so far when nothing is asked."""
         frame: Frame = observation.data
-        body = self._runtime.body
+        robot = self._robot
         with self._lock:
             self._last = frame.rgb, scene
-            if body is not None:
-                self._way.append(body.navigator.pose_at(scene.captured_s))
-            if self._runtime.agent is None and len(self._kept) < _SHEET_FRAMES:
+            if robot is not None:
+                self._way.append(robot.navigator.pose_at(scene.captured_s))
+            if robot is None and len(self._kept) < _SHEET_FRAMES:
                 before = self._kept[-1][1].captured_s if self._kept else -1e9
                 if scene.captured_s - before > 1.0:
                     self._kept.append((frame.rgb, scene, f"{len(scene.detections)} things"))
 
     def finish(self, *, interrupted: bool) -> Summary:
         """Draw the contact sheet and sum up."""
-        agent = self._runtime.agent
         known = {item.report.command for item in self._judged}
-        rest = [] if agent is None else [r for r in agent.reports if r.command not in known]
+        reports = self._robot.agent.reports if self._robot is not None else []
+        rest = [report for report in reports if report.command not in known]
         judged = [*self._judged, *(Judged(report, None, report.verdict.text) for report in rest)]
         judged.sort(key=lambda item: item.report.command)
         sheet, problem = None, ""
@@ -163,16 +189,12 @@ class Recorder:
         return Summary(tuple(judged), dict(self._plugins), sheet, interrupted, problem)
 
     def _judge(self, event: Task) -> None:
-        agent, world = self._runtime.agent, self._runtime.world
-        assert agent is not None
-        report = next(r for r in agent.reports if r.command == event.command)
+        assert self._robot is not None
+        report = next(r for r in self._robot.agent.reports if r.command == event.command)
         agrees: bool | None = None
         why = "there is none"
-        if world is not None:
-            from sage.worlds.apartment.judge import judge
-
-            start = self._runtime.body.start if self._runtime.body else None
-            agrees, why = judge(report, world.truth(), start)
+        if self._truth is not None:
+            agrees, why = judge(report, self._truth(), self._robot.start)
         with self._lock:
             self._judged.append(Judged(report, agrees, why))
             if self._last is not None:
@@ -186,27 +208,26 @@ class Recorder:
         if not kept:
             return None
         pictures = [(draw_scene(rgb, scene, min_width_px=448), text) for rgb, scene, text in kept]
-        if self._runtime.body is not None:
-            pictures.append((self._plan(), "where it went\nand what it believes stands there"))
-        sheet = contact_sheet(pictures, subtitle=self._runtime.config.camera)
+        if self._robot is not None:
+            plan = self._plan(self._robot)
+            pictures.append((plan, "where it went\nand what it believes stands there"))
+        sheet = contact_sheet(pictures, subtitle=self._title)
         self._out.mkdir(parents=True, exist_ok=True)
         path = self._out / "contact_sheet.png"
         save_picture(path, sheet)
         return path
 
-    def _plan(self) -> UInt8Array:
+    def _plan(self, robot: Robot) -> UInt8Array:
         """The map with the robot's way and what was seen where."""
         from sage.view.frames import Mark, Occupancy, floor_plan
 
-        body = self._runtime.body
-        assert body is not None
-        grid = body.navigator.snapshot()
+        grid = robot.navigator.snapshot()
         return floor_plan(
-            body.static_map,
+            robot.navigator.static_map,
             self._way,
             [
-                Mark(body.start.x_m, body.start.y_m, "start", "start"),
-                *(Mark(s.x_m, s.y_m, s.label, "found") for s in body.sightings.all()),
+                Mark(robot.start.x_m, robot.start.y_m, "start", "start"),
+                *(Mark(s.x_m, s.y_m, s.label, "found") for s in robot.sightings.all()),
             ],
             Occupancy(grid.frame, grid.obstacles.astype(float)),
         )

@@ -157,7 +157,11 @@ class ApartmentWorld:
         return self._process.pid
 
     def subscribe(self, callback: Subscriber) -> None:
-        """Call ``callback`` with every observation from now on; it must return quickly."""
+        """Call ``callback`` with every observation from now on.
+
+        It must return quickly and ask nothing of the world: it may run on the thread that reads
+        the world's answers.
+        """
         self._subscribers.append(callback)
 
     def drive(self, twist: Twist) -> Effect:

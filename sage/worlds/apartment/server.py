@@ -17,7 +17,6 @@ from sage.irp.errors import SageError
 from sage.values import Twist
 from sage.worlds.apartment import protocol
 from sage.worlds.apartment.layout import make_layout
-from sage.worlds.apartment.mjcf import TIMESTEP_S
 from sage.worlds.apartment.robot import CAMERA
 from sage.worlds.apartment.simulation import Simulation
 
@@ -31,20 +30,20 @@ class ParentGone(Exception):
     """Nobody is left to serve."""
 
 
-class _Timer:
+class Timer:
     """Due times of one sensor, at a fixed rate from 0 on."""
 
     def __init__(self, rate_hz: float) -> None:
         self._period_s = 1.0 / rate_hz
         self._count = 0
-        self.sequence = 0
 
     @property
     def due_s(self) -> float:
+        """When the next capture is due."""
         return self._count * self._period_s
 
     def take(self, now_s: float) -> int:
-        """Count this capture and skip those already missed; returns its sequence number."""
+        """The sequence number of this capture; those already missed by ``now_s`` leave a gap."""
         sequence = self._count
         self._count += 1
         while self.due_s < now_s - self._period_s:
@@ -59,8 +58,11 @@ class Server:
         self._channel = channel
         self._parent = os.getppid()
         self._realtime = request.realtime
-        self._frames = _Timer(request.frame_hz)
-        self._scans = _Timer(request.scan_hz)
+        if self._realtime:
+            # Mesa's software renderer: the other cores are the runtime's.
+            os.environ.setdefault("LP_NUM_THREADS", "1")
+        self._frames = Timer(request.frame_hz)
+        self._scans = Timer(request.scan_hz)
         self._simulation = Simulation(make_layout(request.seed))
         # Draw once: what fails to draw shall fail now, and the first frame shall not be late.
         self._simulation.scene.render()
@@ -161,8 +163,8 @@ class Server:
                 simulation.step_to(until_s)
                 return
             simulation.step_to(due_s)
-            # Captures fall on the physics step nearest to their due time.
-            now_s = max(simulation.time_s, due_s - TIMESTEP_S)
+            # A camera that is late skips pictures; in lock-step nothing is ever late.
+            now_s = until_s if self._realtime else due_s
             if self._scans.due_s <= due_s:
                 self._send_scan(self._scans.take(now_s))
             if self._frames.due_s <= due_s:

@@ -18,6 +18,7 @@ from sage.irp.errors import ConfigError, DeviceError
 from sage.values import Frame, Observation, Odometry, Pose, RangeScan, Twist
 from sage.worlds.apartment import protocol
 from sage.worlds.apartment.client import ApartmentWorld
+from sage.worlds.apartment.server import Timer
 from sage.worlds.apartment.server import main as serve
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -213,6 +214,12 @@ def test_the_server_refuses_garbage(sent: bytes, reason: str) -> None:
     assert isinstance(reply, protocol.Failed)
     assert reason in reply.reason
     assert status == [2]
+
+
+def test_a_late_camera_skips_pictures_and_says_so() -> None:
+    timer = Timer(10.0)
+    assert [timer.take(now_s) for now_s in (0.0, 0.1, 0.55, 0.6)] == [0, 1, 2, 5]
+    assert timer.due_s == pytest.approx(0.6)
 
 
 def test_the_server_leaves_when_the_client_does() -> None:

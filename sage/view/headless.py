@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TextIO
+from typing import IO, TextIO
 
 from sage.irp.errors import ConfigError
 from sage.telemetry.events import Cycle, Dropped, Event, Finished, Health, Task
@@ -179,7 +179,7 @@ class HeadlessView:
             self._silent = True
 
 
-def silence(stream: TextIO) -> None:
+def silence(stream: IO[str]) -> None:
     """Send the rest of a broken stream nowhere, so that its last flush cannot fail at exit."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         descriptor = stream.fileno()

@@ -7,10 +7,12 @@ import logging
 import math
 import threading
 from collections import deque
+from functools import lru_cache
 from types import TracebackType
 
 from rich.console import COLOR_SYSTEMS, Console
 from rich.segment import Segment
+from rich.style import Style
 
 from sage.irp.errors import ConfigError
 from sage.telemetry.events import Event
@@ -23,6 +25,10 @@ from sage.view.thumbnail import Cells, size_for, thumbnail
 
 logger = logging.getLogger(__name__)
 
+# Alternate screen and cursor (xterm's DEC private modes), written here because rich's own ways to
+# say it end the process when the terminal has gone.
+_TAKE_SCREEN = "\x1b[?1049h\x1b[H\x1b[?25l"
+_GIVE_SCREEN_BACK = "\x1b[0m\x1b[?25h\x1b[?1049l"
 _PICTURE_ROW = 2  # under the top line and the frame's edge
 _PICTURE_COLUMNS = 72
 _REPAINT_FRAMES = 20  # whatever else writes to the terminal is wiped after so many pictures
@@ -106,26 +112,37 @@ class TerminalView:
         self._replaced = root.handlers[:]
         root.handlers[:] = [self._held]
         self._open = True
-        self._console.set_alt_screen(True)
-        self._console.show_cursor(False)
-        self._thread = threading.Thread(target=self._run, name="view", daemon=True)
-        self._thread.start()
+        try:
+            self._console.file.write(_TAKE_SCREEN)
+            self._console.file.flush()
+            self._thread = threading.Thread(target=self._run, name="view", daemon=True)
+            self._thread.start()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the screen back, as it was; a second call does nothing."""
         self._stopping.set()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout=2.0)  # a stalled terminal must not hold up the end of the run
+        try:
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout=2.0)  # a stalled terminal must not hold up the end of the run
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
         with self._closing:
             if not self._open:
                 return
             self._open = False
         try:
-            self._console.show_cursor(True)
-            self._console.set_alt_screen(False)
-        except (OSError, ValueError):
-            silence(self._console.file)  # type: ignore[arg-type]
+            self._console.file.write(_GIVE_SCREEN_BACK)
+            self._console.file.flush()
+        except BrokenPipeError:
+            silence(self._console.file)
+        except (OSError, ValueError) as error:
+            logger.debug("the terminal could not be restored: %s", error)
         root = logging.getLogger()
         root.handlers[:] = [*self._replaced, *(h for h in root.handlers if h is not self._held)]
         last_resort = [logging.lastResort] if logging.lastResort is not None else []
@@ -289,11 +306,25 @@ class TerminalView:
 
 def _drawn(line: Line, colours: str | None) -> str:
     """A line as it is sent to the terminal."""
-    system = COLOR_SYSTEMS[colours] if colours is not None else None
-    return "".join(
-        segment.style.render(segment.text, color_system=system) if segment.style else segment.text
-        for segment in line
-    )
+    if colours is None:
+        return "".join(segment.text for segment in line)
+    parts = []
+    for content, style, _ in line:
+        codes = _codes(style, colours) if style is not None else ""
+        parts.append(f"\x1b[{codes}m{content}\x1b[0m" if codes else content)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _codes(style: Style, colours: str) -> str:
+    """A style in the terminal's own codes."""
+    system = COLOR_SYSTEMS[colours]
+    codes = ["1"] if style.bold else []
+    if style.color is not None:
+        codes += style.color.downgrade(system).get_ansi_codes(foreground=True)
+    if style.bgcolor is not None:
+        codes += style.bgcolor.downgrade(system).get_ansi_codes(foreground=False)
+    return ";".join(codes)
 
 
 def _changed(row: int, new: list[str], old: list[str]) -> str:

@@ -183,7 +183,7 @@ VOCABULARY = (
 WORDS = st.sampled_from(VOCABULARY.split())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(max_size=400), st.lists(WORDS, max_size=20).map(" ".join)))
 @example("is " * 90)
 @example("find " + "x is " * 50 + "in")

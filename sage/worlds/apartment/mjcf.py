@@ -54,11 +54,12 @@ def apartment_xml(layout: Layout) -> tuple[str, dict[str, bytes]]:
         depth, width, height = piece.depth_m, piece.width_m, piece.height_m
         parts = _FURNITURE[piece.name](depth, width, height, look)
         body = [_geom(part) for part in parts]
-        body.append(_shade(depth, width))
         if piece.name == "center table":
+            body.append(_round_shade(min(depth, width) / 2 + 0.04))
             radius = min(depth, width) / 2
             shape = Primitive("cylinder", (radius, height / 2), (0, 0, height / 2), (1, 1, 1))
         else:
+            body.append(_shade(depth, width))
             half = (-depth / 2, depth / 2), (-width / 2, width / 2)
             shape = box(*half, (0.0, height), (1, 1, 1))
         body.append(_solid(shape))
@@ -73,8 +74,7 @@ def apartment_xml(layout: Layout) -> tuple[str, dict[str, bytes]]:
         body = [_geom(part) for part in person_shape(person)]
         tall = person.height_m / 2
         body.append(_solid(Primitive("cylinder", (PERSON_RADIUS_M, tall), (0, 0, tall), (1, 1, 1))))
-        shadow = Primitive("cylinder", (0.2, 0.002), (0, 0, 0.003), (0.05, 0.04, 0.03), alpha=0.32)
-        body.append(_geom(shadow))
+        body.append(_round_shade(0.2))
         place = (person.x_m, person.y_m, 0.0)
         world.append(_body(f"person:{person.name}", place, person.yaw_rad, body, mocap=True))
     light = layout.light
@@ -157,6 +157,11 @@ def _shade(depth: float, width: float) -> str:
     """A dark rim on the floor where a piece keeps the light away: cheaper than a shadow."""
     x, y = depth / 2 + 0.05, width / 2 + 0.05
     rim = Primitive("box", (x, y, 0.002), (0, 0, 0.003), (0.05, 0.04, 0.03), alpha=0.32)
+    return _geom(rim)
+
+
+def _round_shade(radius: float) -> str:
+    rim = Primitive("cylinder", (radius, 0.002), (0, 0, 0.003), (0.05, 0.04, 0.03), alpha=0.32)
     return _geom(rim)
 
 

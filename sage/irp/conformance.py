@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
 from sage.irp.errors import PluginError
 from sage.irp.halting import HaltPolicy, HaltReason
 from sage.irp.plugin import Invariants, IRPPlugin
@@ -76,7 +74,8 @@ def _container_copies(attributes: dict[str, Any]) -> dict[str, Any]:
     """Copies of what a refinement could fill in place; models and handles cannot be copied."""
     copies = {}
     for name, value in attributes.items():
-        if isinstance(value, list | dict | set | bytearray | deque | np.ndarray):
+        filled = isinstance(value, list | dict | set | bytearray | deque)
+        if filled or hasattr(value, "__array__"):
             try:
                 copied = copy.deepcopy(value)
             except Exception:  # it holds such a handle

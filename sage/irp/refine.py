@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from numbers import Number
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -318,7 +319,7 @@ def _same(before: Any, after: Any) -> bool:
     numpy = sys.modules.get("numpy")  # whoever holds an array has imported it
     if numpy is not None and isinstance(before, numpy.ndarray):
         return bool(numpy.array_equal(before, after, equal_nan=before.dtype.kind in "fc"))
-    if isinstance(before, float):
+    if isinstance(before, Number):  # numpy's scalars are registered as such
         return bool(before == after or (before != before and after != after))
     if is_dataclass(before):
         return all(

@@ -36,15 +36,11 @@ def trust_metrics(energies: Sequence[float]) -> TrustMetrics | None:
     """
     if len(energies) < 2 or min(energies) == max(energies):
         return None
-    # Only the shape counts; scaling keeps sums and squares of huge and tiny energies in range.
+    # Only the shape counts; scaling keeps squares of huge and tiny energies in range.
     lowest = min(energies)
-    scale = max(map(abs, energies)) or 1.0
+    scale = max(map(abs, energies))
     heights = [energy / scale - lowest / scale for energy in energies]
     changes = [later - earlier for earlier, later in pairwise(heights)]
-    largest = max(map(abs, changes))
-    if largest == 0.0:
-        return None
-    changes = [change / largest for change in changes]
     count = len(changes)
     mean = sum(changes) / count
     mean_square = sum(change * change for change in changes) / count

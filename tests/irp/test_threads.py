@@ -62,6 +62,27 @@ def test_abandoned_before_the_first_step() -> None:
     assert outcome.trajectory.best_step == -1
 
 
+def test_abandoned_while_a_step_is_being_recorded() -> None:
+    """The thread stopped between the energy and the cost: the step is not in the trajectory."""
+    refinement = Refinement(Scripted([3.0, 2.0]), None)
+    drive(refinement, 2)
+    refinement.energies.append(1.0)
+    trajectory = refinement.abandon(LOST).trajectory
+    assert trajectory.energies == (3.0, 2.0)
+    assert trajectory.best_step == 1
+
+
+def test_abandoned_by_a_watcher_there_is_no_next_step() -> None:
+    def watcher(record: StepRecord) -> None:
+        refinement.abandon(LOST)
+
+    refinement = Refinement(Scripted([3.0, 2.0]), None, on_step=watcher)
+    assert not refinement.advance()
+    assert refinement.outcome is not None
+    assert refinement.outcome.error is LOST
+    assert refinement.outcome.trajectory.energies == (3.0,)
+
+
 def test_what_had_ended_keeps_its_outcome() -> None:
     refinement = Refinement(Scripted([1.0]), None, policy=HaltPolicy(max_steps=1))
     assert not refinement.advance()

@@ -147,6 +147,14 @@ def test_equal_values_are_unchanged(state: Any) -> None:
         assert unchanged(state, copy.deepcopy(state))
 
 
+@pytest.mark.parametrize("kind", [float, complex, np.float32, np.float64, np.complex64])
+def test_nan_equals_nan_of_its_own_kind(kind: Any) -> None:
+    before, after = kind("nan"), kind("nan")
+    assert before is not after
+    assert unchanged(before, after)
+    assert not unchanged(before, kind("1.0"))
+
+
 def test_a_generator_that_drew_has_changed() -> None:
     before = np.random.default_rng(1)
     after = copy.deepcopy(before)

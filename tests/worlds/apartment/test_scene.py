@@ -51,7 +51,7 @@ def test_the_seed_decides_the_picture() -> None:
 def test_samples_are_labelled_as_promised(sampler: ViewSampler) -> None:
     rng = np.random.default_rng(1)
     seen = set()
-    for _ in range(60):
+    for _ in range(40):
         sample = sampler.sample(rng)
         assert sample.rgb.shape == (224, 224, 3)
         assert sample.rgb.dtype == np.uint8
@@ -64,7 +64,7 @@ def test_samples_are_labelled_as_promised(sampler: ViewSampler) -> None:
             large = thing.label not in ontology.APARTMENT_OBJECTS
             assert (60 if large else 12) <= thing.visible_px <= (right - left) * (bottom - top)
             seen.add(thing.label)
-    assert len(seen) > 15
+    assert len(seen) > 12
 
 
 def test_box_and_bearing_agree(sampler: ViewSampler) -> None:
@@ -72,12 +72,12 @@ def test_box_and_bearing_agree(sampler: ViewSampler) -> None:
     rng = np.random.default_rng(2)
     camera = CAMERA
     errors = []
-    for _ in range(80):
+    for _ in range(50):
         for thing in sampler.sample(rng).things:
             left, _, right, _ = thing.box_px
             if left > 2 and right < 222 and thing.label in ontology.APARTMENT_OBJECTS:
                 errors.append(camera.bearing_rad((left + right) / 2) - thing.bearing_rad)
-    assert len(errors) > 30
+    assert len(errors) > 20
     assert np.median(np.abs(errors)) < 0.03
 
 

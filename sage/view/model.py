@@ -116,7 +116,7 @@ class RunModel:
         self.now_s = 0.0
         self.cycle = 0
         self.pool_atp = 0.0
-        self.spent_atp = 0.0
+        self.spent_atp: deque[float] = deque(maxlen=CYCLES)
         self._handlers: dict[type, Callable[[Any], None]] = {
             StepRecord: self._step,
             Admitted: self._admitted,
@@ -192,7 +192,7 @@ class RunModel:
     def _cycled(self, event: Cycle) -> None:
         self.cycle += 1
         self.pool_atp = event.pool_atp
-        self.spent_atp = event.spent_atp
+        self.spent_atp.append(event.spent_atp)
         for name, figures in self.plugins.items():
             figures.trust = event.trust.get(name, figures.trust)
             figures.cycles.append((figures.granted_atp, figures.spent_atp))

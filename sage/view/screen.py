@@ -131,15 +131,16 @@ def framed(title: Line, lines: list[Line], width: int, height: int, glyphs: Glyp
 
 
 def header(model: RunModel, name: str, width: int, glyphs: Glyphs) -> Line:
-    """One line: what runs, for how long, and what the last cycle spent."""
+    """One line: what runs, for how long, and what a cycle spent of late."""
     minutes, seconds = divmod(int(model.elapsed_s), 60)
     line = [
         Segment(" SAGE ", BANNER),
         Segment(f" {clean(name)}  ", BOLD),
         Segment(f"{minutes:02d}:{seconds:02d}  cycle {model.cycle}  ", DIM),
     ]
-    used = model.spent_atp / model.pool_atp if model.pool_atp > 0.0 else 0.0
-    figures = f" {model.spent_atp:4.0f}/{model.pool_atp:.0f} ATP "
+    spent_atp = sum(model.spent_atp) / max(1, len(model.spent_atp))
+    used = spent_atp / model.pool_atp if model.pool_atp > 0.0 else 0.0
+    figures = f" {spent_atp:4.0f}/{model.pool_atp:.0f} ATP "
     room = width - Segment.get_line_length(line) - len(figures)
     if room >= 6:
         length = min(room, 40)

@@ -281,7 +281,9 @@ class HRMOrchestrator:
         lane = self.lanes[settings.lane]
         reserve_atp = member.profile.worst_first_s * self.config.atp_per_s
         overdue = member.deferred_in is not None and member.deferred_in < self.cycles
-        account = lane.pool.open(member.trust(), settings.floor_atp, reserve_atp, overdue=overdue)
+        account = lane.pool.open(
+            member.name, member.trust(), settings.floor_atp, reserve_atp, overdue=overdue
+        )
         if account is None:
             member.waiting = waiting
             if member.deferred_in is None:

@@ -34,7 +34,7 @@ class PluginSettings:
 
     Attributes:
         lane: the lane that it runs on.
-        floor_atp: what each of its refinements gets per cycle before anything is shared.
+        floor_atp: what it gets in each cycle before anything is shared.
         deadline_s: an answer is due this long after capture; None for no deadline.
         max_age_s: an observation older than this is dropped unrefined.
         overrun_s: a step that takes longer than this is given up on.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from sage.irp import Trajectory
+from sage.irp import HaltReason, Trajectory
 
 _RATE = 0.2
 _WORST_DECAY = 0.99
+_CUT_SHORT = (HaltReason.BUDGET, HaltReason.DEADLINE, HaltReason.CANCELLED)
 _EXPLORED = 3
+_FIND_OUT = 1e300  # before every known gain, yet behind a first step, which is infinite
 
 
 class Profile:
@@ -17,7 +18,8 @@ class Profile:
 
     ``worst_first_s`` is the decaying maximum of the first step's cost, ``step_s`` the mean cost
     of a later one, both in seconds. Energy drops are kept per step, as fractions of the
-    plugin's own typical total drop, so that plugins can be compared.
+    plugin's own typical total drop, so that plugins can be compared. A refinement that was cut
+    short says nothing of what would have come: ``count`` and the typical drop leave it out.
     """
 
     __slots__ = ("_drops", "_rates", "_scale", "count", "step_s", "worst_first_s")
@@ -35,14 +37,16 @@ class Profile:
         energies, costs = trajectory.energies, trajectory.costs_s
         if not energies:
             return
-        self.count += 1
+        cut_short = trajectory.reason in _CUT_SHORT
+        self.count += not cut_short
         self.worst_first_s = max(costs[0], self.worst_first_s * _WORST_DECAY)
         if len(costs) < 2:
             return
         mean_s = sum(costs[1:]) / (len(costs) - 1)
         self.step_s += (mean_s - self.step_s) * (_RATE if self.step_s else 1.0)
         span = energies[0] - min(energies)
-        self._scale += (span - self._scale) * (_RATE if self._scale else 1.0)
+        if span > self._scale or not cut_short:
+            self._scale += (span - self._scale) * (_RATE if self._scale else 1.0)
         if self._scale <= 0.0:
             return
         self._rates = None
@@ -62,7 +66,7 @@ class Profile:
         """
         if self._scale <= 0.0 or self.step_s <= 0.0:
             # Nothing known yet: find out. Nothing ever gained: everybody else comes first.
-            return math.inf if self.count < _EXPLORED else 0.0
+            return _FIND_OUT if self.count < _EXPLORED else 0.0
         if self._rates is None:
             self._rates = _steepest(self._drops)
         done = len(energies) - 1

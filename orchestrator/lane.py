@@ -187,7 +187,11 @@ class Worker:
                     continue
                 self._job = job
                 self._began_s = time.perf_counter()
-            goes_on = job.refinement.advance()
+            try:
+                goes_on = job.refinement.advance()
+            except BaseException as error:  # sys.exit() and its like must not end the lane
+                job.refinement.abandon(error)
+                goes_on = False
             with lock:
                 if self._generation != generation:
                     return  # given up on: the verdict and the lane belong to others now

@@ -9,6 +9,7 @@ from orchestrator.lane import Lane, Turn, step
 from sage.clock import VirtualClock
 
 _NEVER = float("inf")
+_SAME_S = 1e-9  # times closer than this are one: multiples of two periods differ in the last bit
 
 
 class LockStep:
@@ -46,9 +47,8 @@ class LockStep:
     def run_until(self, time_s: float, done: Callable[[], bool] = lambda: False) -> None:
         """Go on until ``time_s``, or until ``done`` says so after a tick."""
         clock, cycle_s = self._clock, self._orchestrator.config.cycle_s
-        while clock.now_s() < time_s:
+        while time_s - clock.now_s() > _SAME_S:
             now_s = clock.now_s()
-            # Multiples, not sums: ticks and samples that coincide do so to the last bit.
             if now_s >= self._began_s + self._ticks * cycle_s:
                 self._ticks += 1
                 self._orchestrator.tick()
@@ -60,7 +60,9 @@ class LockStep:
             ends_s = min((end_s for end_s, _ in self._under_way.values()), default=_NEVER)
             tick_s = self._began_s + self._ticks * cycle_s
             sample_s = self._began_s + (self._samples + 1) * self._sample_s
-            until_s = min(time_s, ends_s, tick_s, sample_s)
+            coming_s = (time_s, ends_s, tick_s, sample_s)
+            next_s = min(coming_s)
+            until_s = max(due_s for due_s in coming_s if due_s <= next_s + _SAME_S)
             if until_s > now_s:
                 self._advance(until_s - now_s)
                 clock.advance_to(until_s)

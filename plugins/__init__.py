@@ -1,0 +1,1 @@
+"""Plugins: iterative refinement primitives that SAGE ships."""

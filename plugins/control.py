@@ -30,8 +30,9 @@ class ControlConfig:
 
     ``samples`` motions of ``steps`` steps of ``step_s`` each; their noise has the standard
     deviations ``noise_linear_m_s`` and ``noise_angular_rad_s`` at first and shrinks by
-    ``noise_decay`` per iteration. ``margin_m`` is kept from every obstacle, whatever the cost;
-    nearer than ``comfort_m`` (from the robot's rim) being fast costs.
+    ``noise_decay`` per iteration; the weight falls by e-fold twice up to the ``elite``-th best
+    motion; the ``judged`` most promising are made feasible. ``margin_m`` is kept from every
+    obstacle, whatever the cost; nearer than ``comfort_m`` (from the robot's rim) being fast costs.
     """
 
     samples: int = 256
@@ -42,9 +43,9 @@ class ControlConfig:
     noise_angular_rad_s: float = 0.9
     noise_decay: float = 0.85
     elite: int = 12
+    judged: int = 3
     margin_m: float = 0.03
     comfort_m: float = 0.22
-    person_radius_m: float = 0.28
     weight_end: float = 1.0
     weight_near: float = 1.0
     weight_yaw: float = 0.4
@@ -138,7 +139,9 @@ class ControlPlugin(IRPPlugin[ControlState, ActionPlan]):
         task, config = state.task, self.config
         plan, cost = state.plan, state.cost
         drivable = limit(state.proposals, task.twist, task.limits, config.step_s)
-        for index in range(drivable.shape[1]):
+        poses = roll_out(drivable, task.pose, task.twist, config.step_s)
+        promise = np.argsort(_costs(drivable, poses, task, config), kind="stable")
+        for index in promise[: config.judged]:
             twists, raw, safe, clearance, poses = _feasible(drivable[:, index], task, config)
             if raw - state.floor < cost:
                 cost = raw - state.floor
@@ -276,7 +279,7 @@ def _feasible(
     """
     variants = braking_variants(twists, task.twist, task.limits, config.step_s)
     poses = roll_out(variants, task.pose, task.twist, config.step_s)
-    clearance = _clearance(poses, task, config)
+    clearance = _clearance(poses, task)
     rim = task.limits.radius_m + config.margin_m
     kept = np.minimum(rim, clearance[0] - 0.01)
     clear = (clearance >= kept).all(axis=0)
@@ -292,19 +295,10 @@ def _feasible(
     return plan, cost, safe, float(lowest[chosen]), path[:, 0]
 
 
-def _clearance(
-    poses: npt.NDArray[np.floating], task: ControlTask, config: ControlConfig
-) -> npt.NDArray[np.floating]:
-    """Distance (T + 1, K) from the robot's centre to what stands, and to people where they will be."""
-    x_m, y_m = poses[:, :, 0], poses[:, :, 1]
-    clearance = task.costmap.frame.sample(task.costmap.clearance_m, x_m, y_m)
-    time_s = (np.arange(len(poses)) * config.step_s).astype(np.float32)[:, None]
-    for person in task.people.astype(np.float32):
-        away = np.hypot(
-            x_m - (person[0] + person[2] * time_s), y_m - (person[1] + person[3] * time_s)
-        )
-        np.minimum(clearance, away - np.float32(config.person_radius_m), out=clearance)
-    return clearance
+def _clearance(poses: npt.NDArray[np.floating], task: ControlTask) -> Batch:
+    """Distance (T + 1, K) from the robot's centre to the nearest obstacle."""
+    costmap = task.costmap
+    return costmap.frame.sample(costmap.clearance_m, poses[:, :, 0], poses[:, :, 1])
 
 
 def _costs(
@@ -325,7 +319,7 @@ def _costs(
         close = np.maximum(1.0 - goal_m / np.float32(2.0 * task.tolerance_m), 0.0)
         wrong = 1.0 - np.cos(after[:, :, 2] - np.float32(task.goal_yaw_rad))
         cost += config.weight_yaw * (close * wrong).mean(axis=0)
-    clearance = _clearance(poses, task, config)
+    clearance = _clearance(poses, task)
     rim = limits.radius_m + config.margin_m
     kept = np.minimum(rim, clearance[0] - 0.01)
     cost += config.weight_collision * np.maximum(kept - clearance[1:], 0.0).max(axis=0)

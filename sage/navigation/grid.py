@@ -61,8 +61,8 @@ class GridFrame:
 
     def centres(self) -> tuple[Float64Array, Float64Array]:
         """x of every column (cols,) and y of every row (rows,), in metres."""
-        x_m = self.origin_x_m + (np.arange(self.cols) + 0.5) * self.cell_m
-        y_m = self.origin_y_m + (np.arange(self.rows) + 0.5) * self.cell_m
+        x_m: Float64Array = self.origin_x_m + (np.arange(self.cols) + 0.5) * self.cell_m
+        y_m: Float64Array = self.origin_y_m + (np.arange(self.rows) + 0.5) * self.cell_m
         return x_m, y_m
 
     def cell_of(self, x_m: float, y_m: float) -> tuple[int, int]:
@@ -123,9 +123,7 @@ def signed_distance(
     return nearest
 
 
-def wall_distance(
-    frame: GridFrame, walls: Sequence[Rectangle], bounds: Rectangle
-) -> Float32Array:
+def wall_distance(frame: GridFrame, walls: Sequence[Rectangle], bounds: Rectangle) -> Float32Array:
     """Distance (rows, cols) of every cell centre to the walls; what is out of bounds is solid."""
     x_m, y_m = frame.centres()
     x0, y0, x1, y1 = bounds

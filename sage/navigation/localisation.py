@@ -216,9 +216,13 @@ class Localiser:
         return np.diag([along**2, along**2, around**2]) * 2.0
 
     def _match(
-        self, predicted: Pose, covariance: Float64Array, ranges: Float64Array, bearings: Float64Array
+        self,
+        predicted: Pose,
+        covariance: Float64Array,
+        ranges: Float64Array,
+        bearings: Float64Array,
     ) -> tuple[Pose, Float64Array, float]:
-        """Gauss-Newton on the beams' residuals and the prediction; (pose, covariance, explained)."""
+        """Gauss-Newton on residuals and prediction: (pose, covariance, fraction explained)."""
         config = self.config
         if ranges.size < 5:
             return predicted, covariance, 0.0
@@ -300,6 +304,4 @@ def _compose(frame: Pose, local: Pose) -> Pose:
 def _inverse(pose: Pose) -> Pose:
     """The frame that undoes ``pose``."""
     cos, sin = math.cos(pose.yaw_rad), math.sin(pose.yaw_rad)
-    return Pose(
-        -cos * pose.x_m - sin * pose.y_m, sin * pose.x_m - cos * pose.y_m, -pose.yaw_rad
-    )
+    return Pose(-cos * pose.x_m - sin * pose.y_m, sin * pose.x_m - cos * pose.y_m, -pose.yaw_rad)

@@ -1,7 +1,7 @@
 """How a differential drive moves: its limits, many motions rolled out at once, and braking.
 
-Motions are batches, time first: twists (T, K, 2) hold linear m/s and angular rad/s of K motions over
-T steps, poses (T + 1, K, 3) hold x, y, yaw with the present first.
+Motions are batches, time first: twists (T, K, 2) hold linear m/s and angular rad/s of K motions
+over T steps, poses (T + 1, K, 3) hold x, y, yaw with the present first.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def braking_variants(
     braking = np.copysign(slower, last)
     following = known[np.minimum(time + 1, steps)[:, 0]][:, None, :]
     return np.where((time < kept)[:, :, None], following, braking)
+
 
 def twist_at(plan: ActionPlan, elapsed_s: float = 0.0) -> Twist:
     """The twist that a plan asks for ``elapsed_s`` after its start; past its end, a stop."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sage.navigation.grid import BoolArray, Costmap, Float64Array, GridFrame
+from sage.navigation.grid import BoolArray, Costmap, GridFrame
 from sage.navigation.localisation import Localiser, LocaliserConfig, PoseEstimate
 from sage.navigation.motion import RobotLimits
 from sage.navigation.obstacles import ObstacleConfig, ObstacleLayer
@@ -21,7 +21,7 @@ from sage.navigation.route import (
     reachable_from,
     trace,
 )
-from sage.navigation.task import ControlTask, nobody
+from sage.navigation.task import ControlTask
 from sage.values import ActionPlan, Observation, Odometry, Pose, RangeScan, Twist
 from sage.worlds.static_map import StaticMap
 
@@ -121,7 +121,6 @@ class Navigator:
         start_s: float | None = None,
         previous: ActionPlan | None = None,
         previous_start_s: float = 0.0,
-        people: Float64Array | None = None,
     ) -> ControlTask | None:
         """The task of driving to a map point from where the robot will be at ``start_s`` (the
         newest reading's time by default); None where no route leads there (then `reachable_near`
@@ -135,7 +134,7 @@ class Navigator:
             costmap = self._layer.costmap()
             self._tasks += 1
             seed = self._tasks
-        to_go = self._cost_to_go(costmap, (x_m, y_m), captured_s)
+        to_go = self._cost_to_go(costmap, (x_m, y_m), captured_s, tolerance_m)
         if not to_go.reachable(pose.x_m, pose.y_m):
             return None
         return ControlTask(
@@ -147,7 +146,6 @@ class Navigator:
             costmap=costmap,
             tolerance_m=tolerance_m,
             goal_yaw_rad=yaw_rad,
-            people=nobody() if people is None else people,
             limits=self.limits,
             previous=previous,
             previous_start_s=previous_start_s,
@@ -171,34 +169,34 @@ class Navigator:
     ) -> Pose | None:
         """Where to stand before a thing at a map point, facing it.
 
-        The pose keeps ``stand_off_m`` from whatever stands there, lies within ``reach_m`` of the
-        point with no wall between, can be driven to, and of all such ones is the nearest to the
-        point and, nearly so, to the robot. None where there is none.
+        The pose lies within ``reach_m`` of the point with no wall between, on floor that the robot
+        has seen and can drive to. It keeps ``stand_off_m`` from whatever stands around, less only
+        where there is no such room, and is near the point and, next to that, near the robot. None
+        where there is none: what lies out of sight must be driven to first.
         """
-        pose = self.estimate().pose
-        costmap = self.costmap()
-        open_cells = reachable_from(costmap, (pose.x_m, pose.y_m), self._routes)
-        coarse = costmap.frame.coarser()
-        best: tuple[float, Pose] | None = None
-        away_m = np.arange(0.1, reach_m, 0.05)
-        for bearing in np.linspace(-math.pi, math.pi, 48, endpoint=False):
-            ray = np.stack(
-                [x_m + away_m * math.cos(bearing), y_m + away_m * math.sin(bearing)], axis=-1
-            )
-            wall = costmap.frame.sample(self._layer.wall_distance_m, ray[:, 0], ray[:, 1])
-            seen = np.logical_and.accumulate(wall > 0.0)
-            cells, inside = coarse.flat_cells(ray[:, 0], ray[:, 1])
-            fits = seen & inside & open_cells.reshape(-1)[cells]
-            fits &= costmap.clearance(ray) >= stand_off_m
-            if not fits.any():
-                continue
-            first = int(np.argmax(fits))
-            spot = float(ray[first, 0]), float(ray[first, 1])
-            score = float(away_m[first]) + 0.25 * pose.distance_to(*spot)
-            if best is None or score < best[0]:
-                facing = math.atan2(y_m - spot[1], x_m - spot[0])
-                best = score, Pose(spot[0], spot[1], facing)
-        return best[1] if best else None
+        with self._lock:
+            pose = self._localiser.pose_at(self._captured_s)
+            costmap = self._layer.costmap()
+            seen_free = self._layer.seen_free
+        frame = costmap.frame.coarser()
+        usable = reachable_from(costmap, (pose.x_m, pose.y_m), self._routes) & seen_free
+        away_m = np.arange(0.1, reach_m, 0.05)[None, :]
+        bearing = np.linspace(-math.pi, math.pi, 48, endpoint=False)[:, None]
+        spot_x, spot_y = x_m + away_m * np.cos(bearing), y_m + away_m * np.sin(bearing)
+        wall_m = costmap.frame.sample(self._layer.wall_distance_m, spot_x, spot_y)
+        in_view = np.logical_and.accumulate(wall_m > 0.0, axis=1)
+        cells, inside = frame.flat_cells(spot_x, spot_y)
+        clearance_m = costmap.frame.sample(costmap.clearance_m, spot_x, spot_y)
+        fits = in_view & inside & usable.reshape(-1)[cells]
+        fits &= clearance_m >= self._routes.blocked_m + 0.03
+        if not fits.any():
+            return None
+        drive_m = np.hypot(spot_x - pose.x_m, spot_y - pose.y_m)
+        squeezed = np.maximum(stand_off_m - clearance_m, 0.0)
+        score = np.where(fits, away_m + 0.25 * drive_m + 6.0 * squeezed, np.inf)
+        ray, step = np.unravel_index(int(np.argmin(score)), score.shape)
+        spot = float(spot_x[ray, step]), float(spot_y[ray, step])
+        return Pose(*spot, math.atan2(y_m - spot[1], x_m - spot[0]))
 
     def snapshot(self) -> GridSnapshot:
         """What is known of the map, for drawing."""
@@ -211,7 +209,11 @@ class Navigator:
             )
 
     def _cost_to_go(
-        self, costmap: Costmap, goal: tuple[float, float], now_s: float
+        self,
+        costmap: Costmap,
+        goal: tuple[float, float],
+        now_s: float,
+        within_m: float = 0.1,
     ) -> CostToGo:
         """The cost to go, kept while goal and closed cells stay the same, and for ``replan_s``
         even when a cell changes: people walk, and routes need not follow their every step."""
@@ -223,7 +225,7 @@ class Navigator:
             closed = costmap.coarse_clearance_m < self._routes.comfort_m
             if np.array_equal(closed, planned_on.coarse_clearance_m < self._routes.comfort_m):
                 return kept
-        to_go = distance_map(costmap, goal, self._routes)
+        to_go = distance_map(costmap, goal, self._routes, within_m)
         with self._lock:
             self._to_go, self._planned_on, self._planned_s = to_go, costmap, now_s
         return to_go

@@ -33,7 +33,8 @@ class ObstacleConfig:
 
     ``wall_tolerance_m`` plus ``wall_tolerance_per_m`` of range is how near a wall a beam may end
     and still count as having hit that wall. ``link_gap_m``: two neighbouring hits closer than
-    this belong to one surface (the robot could not pass between them anyway).
+    this belong to one surface (the robot could not pass between them anyway). Every
+    ``look_every``-th scan also notes which floor has been seen.
     """
 
     hit: float = 0.9
@@ -46,6 +47,7 @@ class ObstacleConfig:
     wall_tolerance_per_m: float = 0.02
     link_gap_m: float = 0.35
     beside_gap_m: float = 0.25
+    look_every: int = 4
 
     def __post_init__(self) -> None:
         if not 0.0 < self.occupied_from <= self.hit <= self.ceiling:
@@ -74,11 +76,22 @@ class ObstacleLayer:
         self._occupied = np.zeros(self.frame.shape, dtype=np.bool_)
         self._drawn = self._occupied
         self._costmap = Costmap(self.frame, self.wall_distance_m, 0)
+        coarse = self.frame.coarser()
+        self._seen_free = np.zeros(coarse.shape, dtype=np.bool_)
+        centres = np.meshgrid(*coarse.centres())
+        self._centre_x_m, self._centre_y_m = centres[0].ravel(), centres[1].ravel()
+        self._scans = 0
 
     @property
     def occupied(self) -> BoolArray:
         """Cells (rows, cols) that hold a live obstacle; a copy."""
         return self._occupied.copy()
+
+    @property
+    def seen_free(self) -> BoolArray:
+        """Cells of the coarse grid (rows, cols) that beams have passed over; a copy. The inside of
+        a piece of furniture is neither occupied nor seen free."""
+        return self._seen_free.copy()
 
     def add(self, scan: RangeScan, pose: Pose) -> None:
         """Enter one scan taken at ``pose``: hits are marked, what beams passed is cleared."""
@@ -86,6 +99,9 @@ class ObstacleLayer:
         self._clear(scan, pose, hit)
         self._mark(scan, pose, hit)
         self._occupied = self._evidence > self.config.occupied_from
+        if self._scans % self.config.look_every == 0:
+            self._look(scan, pose, hit)
+        self._scans += 1
 
     def costmap(self) -> Costmap:
         """The clearance to walls and live obstacles now; the same object while nothing changes."""
@@ -149,10 +165,20 @@ class ObstacleLayer:
         loss = np.where(through, config.pass_through, np.where(beside, config.pass_beside, 0.0))
         evidence[held] = np.maximum(evidence[held] - loss, 0.0)
 
+    def _look(self, scan: RangeScan, pose: Pose, hit: BoolArray) -> None:
+        """Note which floor lies before the ends of the beams on both sides of it."""
+        x_m, y_m = self._centre_x_m - pose.x_m, self._centre_y_m - pose.y_m
+        near = np.flatnonzero(np.square(x_m) + np.square(y_m) < self.config.mapped_range_m**2)
+        distance = np.hypot(x_m[near], y_m[near])
+        bearing = np.arctan2(y_m[near], x_m[near]) - pose.yaw_rad
+        low, high, _ = _neighbours(scan.bearings_rad, bearing)
+        reach = np.where(hit, scan.ranges_m, 0.0)
+        self._seen_free.reshape(-1)[near[np.minimum(reach[low], reach[high]) > distance]] = True
 
-def _neighbours(bearings: Float64Array, wanted: Float64Array) -> tuple[
-    np.ndarray, np.ndarray, Float64Array
-]:
+
+def _neighbours(
+    bearings: Float64Array, wanted: Float64Array
+) -> tuple[np.ndarray, np.ndarray, Float64Array]:
     """The beams below and above each wanted bearing, and the angle between the two."""
     relative = (wanted - bearings[0]) % (2.0 * np.pi)
     high = np.searchsorted(bearings - bearings[0], relative)

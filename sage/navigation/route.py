@@ -19,7 +19,7 @@ from sage.navigation.grid import BoolArray, Costmap, Float32Array, Float64Array,
 
 WALL = 1e6
 """Edge cost that no route can afford; finite, so that running sums stay exact enough."""
-UNREACHABLE = 1e5
+UNREACHABLE = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,31 +150,36 @@ def propagate(costs: Float64Array, cell_m: float, seeds: Float64Array) -> Float6
 
 
 def distance_map(
-    costmap: Costmap, goal: tuple[float, float], config: RouteConfig | None = None
+    costmap: Costmap,
+    goal: tuple[float, float],
+    config: RouteConfig | None = None,
+    within_m: float = 0.1,
 ) -> CostToGo:
-    """The cost to go to ``goal`` (x, y) from everywhere; nothing is reached where it is closed."""
+    """The cost to go to ``goal`` (x, y) from everywhere.
+
+    Where the goal itself is closed, open cells ``within_m`` of it will do; where there are none,
+    nothing is reached.
+    """
     config = config or RouteConfig()
     frame = costmap.frame.coarser()
     costs = cell_costs(costmap, config)
-    seeds = _seeds(frame, costs, goal)
+    seeds = _seeds(frame, costs, goal, within_m)
     cost = propagate(costs, frame.cell_m, seeds)
     reached = np.isfinite(cost)
     return CostToGo(frame, goal, *_fill_closed(cost, reached, frame.cell_m, config))
 
 
-def _seeds(frame: GridFrame, costs: Float64Array, goal: tuple[float, float]) -> Float64Array:
+def _seeds(
+    frame: GridFrame, costs: Float64Array, goal: tuple[float, float], within_m: float
+) -> Float64Array:
     """The goal's cell and its neighbours with their true distances, so that the cost is lowest at
     the goal itself and not at a cell's centre."""
-    seeds = np.full(frame.shape, np.inf)
-    row, col = frame.cell_of(*goal)
-    if costs[row, col] >= WALL:
-        return seeds
-    for r in range(max(row - 1, 0), min(row + 2, frame.rows)):
-        for c in range(max(col - 1, 0), min(col + 2, frame.cols)):
-            if costs[r, c] < WALL:
-                x_m, y_m = frame.centre_of(r, c)
-                seeds[r, c] = math.hypot(x_m - goal[0], y_m - goal[1]) * costs[r, c]
-    return seeds
+    x_m, y_m = frame.centres()
+    away = np.hypot(x_m[None, :] - goal[0], y_m[:, None] - goal[1])
+    reach = 1.5 * frame.cell_m
+    if costs[frame.cell_of(*goal)] >= WALL:
+        reach = max(reach, within_m)
+    return np.where((away <= reach) & (costs < WALL), away * costs, np.inf)
 
 
 def _fill_closed(
@@ -198,16 +203,20 @@ def nearest_reachable(
     wanted: tuple[float, float],
     config: RouteConfig | None = None,
 ) -> tuple[float, float] | None:
-    """The open spot nearest to ``wanted`` that a route from ``start`` reaches; None where the robot
-    is shut in."""
+    """The open spot nearest to ``wanted`` that a route from ``start`` reaches, ``wanted`` itself
+    where it is one; None where the robot is shut in."""
     config = config or RouteConfig()
     frame = costmap.frame.coarser()
     reached = reachable_from(costmap, start, config)
+    if reached[frame.cell_of(*wanted)]:
+        return wanted
     rows, cols = np.nonzero(reached)
     if rows.size == 0:
         return None
     x_m, y_m = frame.centres()
-    best = int(np.argmin(np.hypot(x_m[cols] - wanted[0], y_m[rows] - wanted[1])))
+    # A little further off but not squeezed in is better: what is near was seen only in part.
+    squeezed = np.maximum(config.blocked_m + 0.1 - costmap.coarse_clearance_m[rows, cols], 0.0)
+    best = int(np.argmin(np.hypot(x_m[cols] - wanted[0], y_m[rows] - wanted[1]) + 2.0 * squeezed))
     return frame.centre_of(int(rows[best]), int(cols[best]))
 
 

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from sage.irp.errors import ConfigError
-from sage.navigation.grid import Costmap, Float64Array
+from sage.navigation.grid import Costmap
 from sage.navigation.motion import RobotLimits
 from sage.navigation.route import CostToGo
 from sage.values import ActionPlan, Pose, Twist
-
-
-def nobody() -> Float64Array:
-    """People (0, 4): none."""
-    return np.zeros((0, 4))
 
 
 @dataclass(frozen=True)
@@ -24,9 +17,9 @@ class ControlTask:
 
     ``captured_s`` is the capture time of the newest reading that the pose rests on; ``start_s`` is
     when the plan is meant to start. The goal counts as reached within ``tolerance_m``, and, where
-    ``goal_yaw_rad`` is given, looking that way. ``people`` (N, 4) are x, y (m) and their velocity
-    (m/s) for those that move. ``previous`` is the plan being executed, which was meant to start at
-    ``previous_start_s``; it warm-starts the next one.
+    ``goal_yaw_rad`` is given, looking that way. ``previous`` is the plan being executed, which was
+    meant to start at ``previous_start_s``; it warm-starts the next one. ``seed`` makes the search
+    repeatable.
     """
 
     captured_s: float
@@ -37,7 +30,6 @@ class ControlTask:
     costmap: Costmap
     tolerance_m: float = 0.15
     goal_yaw_rad: float | None = None
-    people: Float64Array = field(default_factory=nobody)
     limits: RobotLimits = field(default_factory=RobotLimits)
     previous: ActionPlan | None = None
     previous_start_s: float = 0.0
@@ -46,8 +38,6 @@ class ControlTask:
     def __post_init__(self) -> None:
         if not 0.01 <= self.tolerance_m <= 2.0:
             raise ConfigError(f"tolerance_m is {self.tolerance_m}; valid: 0.01 to 2.0")
-        if self.people.ndim != 2 or self.people.shape[1] != 4:
-            raise ConfigError(f"people has shape {self.people.shape}; valid: (N, 4)")
 
     @property
     def goal(self) -> tuple[float, float]:

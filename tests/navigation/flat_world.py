@@ -108,13 +108,17 @@ class FlatWorld:
     def _move(self, dt: float) -> None:
         limits, before = self.limits, self.twist
         linear = _ramp(before.linear_m_s, self._wanted.linear_m_s, limits.linear_m_s2 * dt)
-        angular = _ramp(before.angular_rad_s, self._wanted.angular_rad_s, limits.angular_rad_s2 * dt)
+        angular = _ramp(
+            before.angular_rad_s, self._wanted.angular_rad_s, limits.angular_rad_s2 * dt
+        )
         self.twist = Twist(linear, angular)
         self.time_s += dt
         self.pose = _drive(self.pose, linear * dt, angular * dt)
         noise = 1.0 + self._rng.normal(0.0, 0.05, 2)
         self._wheels = _drive(
-            self._wheels, linear * dt * self._scale[0] * noise[0], angular * dt * self._scale[1] * noise[1]
+            self._wheels,
+            linear * dt * self._scale[0] * noise[0],
+            angular * dt * self._scale[1] * noise[1],
         )
         self.travelled_m += abs(linear) * dt
         clearance = self.clearance_m()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sage.clock import Clock
 from sage.effectors.effector import Effector
-from sage.effectors.hold import SafeHold
 from sage.effectors.record import open_record
 from sage.effectors.simple import NoEffector, WorldEffector
 from sage.effectors.user import open_user
@@ -15,7 +14,7 @@ from sage.irp.errors import ConfigError
 from sage.sensors.apartment import World, apartment_options
 from sage.sensors.uri import DeviceUri, parse_uri, read_options
 
-__all__ = ["EFFECTORS", "Effector", "SafeHold", "check_effector", "open_effector"]
+__all__ = ["EFFECTORS", "Effector", "check_effector", "open_effector"]
 
 
 def _open_sim(uri: DeviceUri, clock: Clock, world: World | None) -> Effector:

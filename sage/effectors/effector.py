@@ -12,10 +12,13 @@ class Effector(Protocol):
 
     The runtime uses one like this::
 
-        base = SafeHold(open_effector("sim:", clock=clock, world=world), clock)
+        base = open_effector("sim:", clock=clock, world=world)
         effect = base.apply(twist, captured_s)  # what was really sent, after the base's limits
-        base.tick()                             # each cycle: stops a base that nobody commands
+        base.stop()                             # nobody commands it any more
         base.close()
+
+    Behind the orchestrator's safety gate it hears one command at a time, from changing threads;
+    the gate also stops a base that nobody commands any more.
     """
 
     @property

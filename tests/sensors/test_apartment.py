@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sage.clock import RealClock, VirtualClock
-from sage.effectors import SafeHold, open_effector
+from sage.effectors import open_effector
 from sage.irp.errors import ConfigError, DeviceError
 from sage.sensors import open_apartment, open_source
 from sage.values import Frame, Observation, Odometry, RangeScan, Twist
@@ -62,7 +62,7 @@ def test_lock_step_delivers_every_sense_and_drives():
 def test_real_time_delivers_fresh_captures_and_drives(living: ApartmentWorld):
     clock = RealClock()
     source = open_source(URI, clock=clock, world=living)
-    base = SafeHold(open_effector("sim:apartment", clock=clock, world=living), clock)
+    base = open_effector("sim:apartment", clock=clock, world=living)
     got: list[tuple[float, Observation]] = []
     source.start(lambda seen: got.append((clock.now_s(), seen)))
     until(lambda: {seen.modality for _, seen in got} == set(TYPES))

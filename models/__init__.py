@@ -1,0 +1,1 @@
+"""Networks, their exported artifacts with model cards, and the backends that run them."""

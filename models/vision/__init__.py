@@ -1,0 +1,1 @@
+"""The vision model: layout, networks, training, export, shipped weights and their card."""

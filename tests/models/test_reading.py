@@ -1,0 +1,91 @@
+"""Detection maps to things."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from models.vision.layout import DETECTION_CHANNELS, GRID, LARGE, SMALL, Slot
+from models.vision.reading import SlotCalibration, overlaps, things_in
+
+
+def empty() -> np.ndarray:
+    return np.full((DETECTION_CHANNELS, GRID, GRID), -9.0, np.float32)
+
+
+def put(
+    maps: np.ndarray, slot: Slot, label: str, row: int, col: int, logit: float, **geometry: float
+) -> None:
+    first = slot.first_channel
+    maps[first + slot.classes.index(label), row, col] = logit
+    start = first + len(slot.classes)
+    names = ("x", "y", "log_width", "log_height", "log_distance", "column")
+    maps[start : start + 6, row, col] = [geometry.get(name, 0.0) for name in names]
+
+
+def test_geometry_of_one_thing() -> None:
+    maps = empty()
+    put(
+        maps,
+        SMALL,
+        "apple",
+        5,
+        3,
+        4.0,
+        x=0.25,
+        log_width=math.log(2.0),
+        log_distance=math.log(1.5),
+        column=-1.0,
+    )
+    (found,) = things_in(maps)
+    assert (found.label, found.slot) == ("apple", "objects")
+    assert found.box_px == pytest.approx((60 - 16, 88 - 8, 60 + 16, 88 + 8))
+    assert found.distance_m == pytest.approx(1.5)
+    assert found.column_px == pytest.approx((3.5 - 1.0) * 16)
+
+
+def test_neighbours_that_agree_are_one_thing() -> None:
+    maps = empty()
+    put(maps, LARGE, "fridge", 6, 6, 3.0)
+    put(maps, LARGE, "fridge", 6, 7, 1.0, x=-1.0)
+    put(maps, LARGE, "fridge", 6, 12, 2.0)
+    found = things_in(maps)
+    assert [round(f.logit) for f in found] == [3, 2]
+
+
+def test_two_classes_on_one_box_leave_the_surer_one() -> None:
+    maps = empty()
+    put(maps, LARGE, "fridge", 6, 6, 1.0)
+    put(maps, LARGE, "stove", 6, 7, 3.0, x=-1.0)
+    assert [f.label for f in things_in(maps)] == ["stove"]
+
+
+def test_an_object_on_furniture_stays() -> None:
+    maps = empty()
+    put(maps, LARGE, "dining table", 7, 7, 3.0)
+    put(maps, SMALL, "mug", 7, 7, 3.0)
+    assert {f.label for f in things_in(maps)} == {"dining table", "mug"}
+
+
+def test_threshold_is_on_the_calibrated_probability() -> None:
+    maps = empty()
+    put(maps, SMALL, "mug", 7, 7, 1.0)
+    low = SlotCalibration(1.0, 0.0, 0.7)
+    high = SlotCalibration(1.0, 0.0, 0.8)
+    assert low.probability(1.0) == pytest.approx(0.731, abs=1e-3)
+    assert things_in(maps, {"furniture": low, "objects": low})
+    assert not things_in(maps, {"furniture": high, "objects": high})
+
+
+def test_nothing_in_empty_maps() -> None:
+    assert things_in(empty()) == []
+    with pytest.raises(ValueError, match="detection maps"):
+        things_in(np.zeros((3, 7, 7), np.float32))
+
+
+def test_overlaps() -> None:
+    box = np.array([0, 0, 2, 2], np.float32)
+    others = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], np.float32)
+    assert overlaps(box, others) == pytest.approx([1.0, 1 / 3, 0.0])

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sage.clock import VirtualClock
-from sage.irp import BudgetError, ConfigError, HaltPolicy, HaltReason, Meter, Refinement, refine
+from sage.irp import (
+    BudgetError,
+    ConfigError,
+    HaltPolicy,
+    HaltReason,
+    Meter,
+    Refinement,
+    Trajectory,
+    refine,
+)
 from tests.doubles import Broken, Scripted, Settling, drive
 
 ATP_PER_S = 5000.0
@@ -340,3 +349,16 @@ def test_being_done_is_not_blamed_on_the_deadline() -> None:
 def test_times_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Refinement(Scripted([1.0]), None, **{"clock": VirtualClock(), **options})
+
+
+# --- the trajectory ---
+
+
+@pytest.mark.parametrize("reason", list(HaltReason))
+def test_steps_are_saved_only_by_being_done_early(reason: HaltReason) -> None:
+    trajectory = Trajectory((3.0, 1.0), (0.1, 0.2), 1, reason, 10, 0.3, 0.4)
+    early = reason in (HaltReason.CONVERGED, HaltReason.FEASIBLE, HaltReason.STABLE)
+    assert trajectory.saved_steps == (8 if early else 0)
+    assert trajectory.steps == 2
+    assert trajectory.best_energy == 1.0
+    assert trajectory.cost_s == pytest.approx(1.0)

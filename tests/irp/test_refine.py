@@ -389,16 +389,3 @@ def test_states_are_let_go_at_the_end() -> None:
     assert [state() is None for state in states] == [False, False], "best and last are kept"
     assert not refinement.advance()
     assert [state() is None for state in states] == [True, True, True]
-
-
-# --- the trajectory ---
-
-
-@pytest.mark.parametrize("reason", list(HaltReason))
-def test_steps_are_saved_only_by_being_done_early(reason: HaltReason) -> None:
-    trajectory = Trajectory((3.0, 1.0), (0.1, 0.2), 1, reason, 10, 0.3, 0.4)
-    early = reason in (HaltReason.CONVERGED, HaltReason.FEASIBLE, HaltReason.STABLE)
-    assert trajectory.saved_steps == (8 if early else 0)
-    assert trajectory.steps == 2
-    assert trajectory.best_energy == 1.0
-    assert trajectory.cost_s == pytest.approx(1.0)

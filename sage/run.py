@@ -173,7 +173,7 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     recorder = Recorder(runtime.config.camera, out, robot, truth)
     runtime.telemetry.subscribe(recorder)
     runtime.on_scene.append(recorder.saw)
-    view, show_frame = _view(args)
+    view, show_frame = _view(args, runtime.config.camera)
     runtime.telemetry.subscribe(view)
     if show_frame is not None:
         runtime.on_scene.append(show_frame)
@@ -190,16 +190,18 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
 
 
 def _view(
-    args: argparse.Namespace,
+    args: argparse.Namespace, camera: str
 ) -> tuple[View, Callable[[Observation, Scene], None] | None]:
     """The live view on a terminal, lines elsewhere."""
-    if args.headless or not sys.stdout.isatty():
+    from sage.view.terminal import TerminalView
+
+    # Commands typed on the same terminal would be echoed across the live view.
+    typed = args.stdin and sys.stdin.isatty()
+    if args.headless or typed or not TerminalView.possible():
         from sage.view.headless import HeadlessView
 
         return HeadlessView(), None
-    from sage.view.terminal import TerminalView
-
-    view = TerminalView()
+    view = TerminalView(camera)
     return view, lambda observation, scene: view.show_frame(observation.data.rgb, scene)
 
 

@@ -173,26 +173,32 @@ class LanePool:
 
     def _share(self) -> None:
         """Share what this cycle has left; each meter's spending is read once."""
-        accounts = self._accounts
-        if not accounts:
-            return
-        spent = [account.meter.spent_atp for account in accounts]
         left = self._budget_atp - self._closed_spent_atp
-        owed = []
-        for account, spent_atp in zip(accounts, spent, strict=True):
+        floors = weights = had = 0.0
+        books = []
+        for account in self._accounts:
+            spent_atp = account.meter.spent_atp
             used = spent_atp - account.base_atp
             left -= used
-            owed.append(max(0.0, account.least_atp - used))
+            owed = account.least_atp - used
+            if owed > 0.0:
+                floors += owed
+            else:
+                owed = 0.0
+            weights += account.weight
+            had += account.before_atp
+            books.append((account, spent_atp, owed))
         if left <= 0.0:
-            for account, spent_atp in zip(accounts, spent, strict=True):
+            for account, spent_atp, _ in books:
                 meter = account.meter
                 meter.granted_atp = min(meter.granted_atp, max(spent_atp, account.base_atp))
             return
-        floors = sum(owed)
         scale = min(1.0, left / floors) if floors > 0.0 else 0.0
-        level = self._level(left - floors) if left > floors else 0.0
-        for account, spent_atp, owed_atp in zip(accounts, spent, owed, strict=True):
-            share = owed_atp * scale + max(0.0, level * account.weight - account.before_atp)
+        level = 0.0
+        if left > floors and books:
+            level = self._level(left - floors) if had > 0.0 else (left - floors) / weights
+        for account, spent_atp, owed in books:
+            share = owed * scale + max(0.0, level * account.weight - account.before_atp)
             account.meter.granted_atp = spent_atp + share
 
     def _level(self, rest_atp: float) -> float:

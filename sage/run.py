@@ -85,10 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "use --camera sim:apartment, or leave --say, --script and --stdin out"
             )
         summary = _watched(runtime, commands if runtime.agent is not None else (), args)
+        fault = runtime.fault or runtime.source.error
     finally:
         runtime.close()
     print(summary.text())
-    if (fault := runtime.fault or runtime.source.error) is not None:
+    if fault is not None and not summary.interrupted:
         raise fault  # after the summary: what was recorded until then is not lost
     return summary.exit_code
 

@@ -1,0 +1,131 @@
+"""``sage run`` as a user types it: real world, real weights, real time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BAD = [
+    (["--camera", "sim:aparment"], "sim:apartment"),
+    (["--camera", "telepathy:0"], "sim, file, camera"),
+    (["--camera", "file:/does/not/exist.avi"], "/does/not/exist.avi"),
+    (["--camera", "camera:97"], "97"),
+    (["--robot", "python:nowhere:Base"], "nowhere"),
+    (["--robot", "teleport:"], "teleport"),
+    (["--plugin", "nobody"], "nobody"),
+    (["--script", "/does/not/exist.txt"], "/does/not/exist.txt"),
+    (["--config", "/does/not/exist.yaml"], "/does/not/exist.yaml"),
+    (["--duration", "0"], "--duration"),
+    (["--duration", "nan"], "--duration"),
+    (["--seed", "3", "--camera", "file:clip.avi"], "--seed"),
+]
+
+
+def sage(*arguments: str, cwd: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sage.run", "--headless", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+@pytest.mark.parametrize(("arguments", "named"), BAD)
+def test_bad_input_is_one_line_that_names_it(
+    arguments: list[str], named: str, tmp_path: Path
+) -> None:
+    done = sage(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert named in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("camra: x", "camera"),
+        ("orchestrator: {cycle_s: 99}", "cycle_s"),
+        ("vision: {max_steps: many}", "vision.max_steps"),
+        ("limits: {hold_s: 3}", "hold_s"),
+        ("camera: [", "line"),
+    ],
+)
+def test_a_bad_configuration_is_named(text: str, named: str, tmp_path: Path) -> None:
+    (tmp_path / "robot.yaml").write_text(text)
+    done = sage("--config", "robot.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_command_is_carried_out_and_ground_truth_agrees(tmp_path: Path) -> None:
+    done = sage("--seed", "1", "--say", "go to the bathroom", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "I am in the bathroom" in done.stdout
+    assert "ground truth agrees: the robot is in the bathroom" in done.stdout
+    assert "1 of 1 commands done" in done.stdout
+    (sheet,) = tmp_path.glob("runs/*/contact_sheet.png")
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_not_understood_is_asked_back_and_fails_the_run(tmp_path: Path) -> None:
+    done = sage("--stdin", cwd=tmp_path, input="dance on the table\nstop\n")
+    assert done.returncode == 1
+    assert "declined" in done.stdout
+    assert "0 of 1" not in done.stdout  # "stop" was done
+    assert "1 of 2 commands done" in done.stdout
+
+
+def test_the_same_runtime_watches_a_real_video(tmp_path: Path, shared_data: Path) -> None:
+    video = shared_data / "video" / "vtest.avi"
+    done = sage("--camera", f"file:{video}", "--duration", "3", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    vision = next(line for line in done.stdout.splitlines() if line.startswith("vision:"))
+    assert int(vision.split()[1]) >= 10  # refinements in 3 s of video at 10 frames/s
+    assert list(tmp_path.glob("runs/*/contact_sheet.png"))
+
+
+def test_commands_without_a_robot_are_refused(tmp_path: Path, shared_data: Path) -> None:
+    video = shared_data / "video" / "vtest.avi"
+    done = sage("--camera", f"file:{video}", "--say", "come back", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "need a robot" in done.stderr
+
+
+def test_ctrl_c_ends_in_order_with_a_summary(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sage.run", "--headless", "--say", "go to the kitchen"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "started" in line:
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert "stopped by Ctrl-C" in out
+    assert "Traceback" not in err
+
+
+def test_a_full_disk_loses_neither_the_summary_nor_the_run(tmp_path: Path) -> None:
+    done = sage("--seed", "1", "--say", "stop", "--out", "/dev/full/runs", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "1 of 1 commands done" in done.stdout
+    assert "/dev/full/runs" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -8,11 +8,13 @@ one apartment and one run of commands, drawn from what is there. "No vision" lea
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,6 +42,7 @@ class Tried:
     """One command and what became of it."""
 
     seed: int
+    sight: Sight
     kind: str
     text: str
     done: bool
@@ -123,6 +126,7 @@ def _run(
         tried.append(
             Tried(
                 seed,
+                sight,
                 kind,
                 text,
                 done,
@@ -135,16 +139,14 @@ def _run(
     return tried
 
 
-def run_all(jobs: int, work: Sequence[tuple[int, Sight, int, float]], title: str) -> list[Tried]:
-    """Every apartment, ``jobs`` at a time, with a progress bar."""
+def run_all(jobs: int, work: Sequence[tuple[int, Sight, int, float]]) -> list[Tried]:
+    """Every apartment, ``jobs`` at a time, with a progress bar; in the order of ``work``."""
     console = Console(stderr=True)
-    if jobs == 1:
-        steps = track(work, title, console=console)
-        return [tried for item in steps for tried in run_seed(*item)]
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(run_seed, *item) for item in work]
-        steps = track(futures, title, console=console)
-        return [tried for future in steps for tried in future.result()]
+        for future in track(as_completed(futures), "runs", len(futures), console=console):
+            future.result()  # a run that cannot start ends the benchmark at once
+    return [tried for future in futures for tried in future.result()]
 
 
 def fraction(tried: Sequence[Tried], keep: Callable[[Tried], bool] = lambda t: True) -> float:
@@ -178,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--commands", type=int, default=8, help="per apartment, 1 to 8")
     options.add_argument("--controls", type=int, help="apartments for the controls (default all)")
     options.add_argument("--limit", type=float, default=180.0, help="virtual seconds a command")
-    options.add_argument("--jobs", type=int, default=1, help="apartments at a time")
+    options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     options.add_argument("--verbose", action="store_true", help="every command, not only failures")
     args = options.parse_args(argv)
     seeds, count = seeds_of(args.seeds), args.commands
@@ -186,15 +188,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f"--commands must lie in 1 to 8, got {count}")
     controls = len(seeds) if args.controls is None else args.controls
     if args.quick:
-        seeds, count, controls = seeds[:1], 4, min(1, controls)
+        seeds, count, controls = seeds[:1], 3, min(1, controls)
+        args.limit = min(args.limit, 40.0)
     began_s = time.perf_counter()
 
     def work(sight: Sight, some: range) -> list[tuple[int, Sight, int, float]]:
         return [(seed, sight, count, args.limit) for seed in some]
 
-    trained = run_all(args.jobs, work("trained", seeds), "commands")
-    blind = run_all(args.jobs, work("none", seeds[:controls]), "no vision")
-    untrained = run_all(args.jobs, work("random", seeds[:controls]), "random weights")
+    few = seeds[:controls]
+    tried = run_all(args.jobs, work("trained", seeds) + work("none", few) + work("random", few))
+    trained, blind, untrained = (
+        [item for item in tried if item.sight == sight] for sight in ("trained", "none", "random")
+    )
     _tell(trained, args.verbose)
 
     def needs_sight(item: Tried) -> bool:

@@ -61,8 +61,12 @@ class GridFrame:
 
     def centres(self) -> tuple[Float64Array, Float64Array]:
         """x of every column (cols,) and y of every row (rows,), in metres."""
-        x_m: Float64Array = self.origin_x_m + (np.arange(self.cols) + 0.5) * self.cell_m
-        y_m: Float64Array = self.origin_y_m + (np.arange(self.rows) + 0.5) * self.cell_m
+        x_m: Float64Array = (
+            self.origin_x_m + (np.arange(self.cols, dtype=np.float64) + 0.5) * self.cell_m
+        )
+        y_m: Float64Array = (
+            self.origin_y_m + (np.arange(self.rows, dtype=np.float64) + 0.5) * self.cell_m
+        )
         return x_m, y_m
 
     def cell_of(self, x_m: float, y_m: float) -> tuple[int, int]:

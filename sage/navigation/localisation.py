@@ -25,8 +25,10 @@ class LocaliserConfig:
 
     ``drift_per_m`` and ``drift_per_rad`` are standard deviations of the odometry's error per metre
     and per radian driven; ``beam_sigma_m`` is one beam's error with the map's own; beams further
-    than about ``outlier_m`` from their wall do not count. Below ``least_explained`` (fraction of
-    beams that fit) for ``patience`` scans in a row the robot is lost.
+    than about ``outlier_m`` from their wall do not count. A beam that ends ``through_m`` behind its wall
+    contradicts the pose: nothing that the map lacks can lengthen it. With less than
+    ``least_explained`` of the beams on their walls, or more than ``most_through`` behind them, for
+    ``patience`` scans in a row, the robot is lost.
     """
 
     drift_per_m: float = 0.06
@@ -35,7 +37,9 @@ class LocaliserConfig:
     beam_sigma_m: float = 0.05
     outlier_m: float = 0.12
     iterations: int = 4
-    least_explained: float = 0.2
+    least_explained: float = 0.15
+    through_m: float = 0.25
+    most_through: float = 0.12
     patience: int = 8
     history_s: float = 3.0
 
@@ -151,16 +155,16 @@ class Localiser:
         predicted = _compose(self._anchor, dead_reckoned)
         covariance = self._covariance + self._drift(self._matched_from, dead_reckoned)
         usable = (scan.ranges_m > 0.05) & (scan.ranges_m < scan.max_range_m - 0.05)
-        corrected, covariance, explained = self._match(
-            predicted, covariance, scan.ranges_m[usable], scan.bearings_rad[usable]
+        ranges, bearings = scan.ranges_m[usable], scan.bearings_rad[usable]
+        if self._misses >= self.config.patience and self._misses % self.config.patience == 0:
+            predicted = self._search(predicted, ranges, bearings)
+            covariance = np.diag([0.2**2, 0.2**2, 0.1**2])
+        corrected, covariance, self._explained, through = self._match(
+            predicted, covariance, ranges, bearings
         )
-        self._explained = explained
-        if explained < self.config.least_explained:
-            self._misses += 1
-            if self._misses == self.config.patience:
-                corrected = self._search(predicted, scan, usable)
-        else:
-            self._misses = 0
+        config = self.config
+        misses = self._explained < config.least_explained or through > config.most_through
+        self._misses = self._misses + 1 if misses else 0
         self._covariance = covariance
         self._matched_from = dead_reckoned
         self._anchor = _compose(corrected, _inverse(dead_reckoned))
@@ -221,30 +225,32 @@ class Localiser:
         covariance: Float64Array,
         ranges: Float64Array,
         bearings: Float64Array,
-    ) -> tuple[Pose, Float64Array, float]:
-        """Gauss-Newton on residuals and prediction: (pose, covariance, fraction explained)."""
+    ) -> tuple[Pose, Float64Array, float, float]:
+        """Gauss-Newton on residuals and prediction: (pose, covariance, fraction of the beams that
+        ends on its wall, fraction that ends behind it)."""
         config = self.config
         if ranges.size < 5:
-            return predicted, covariance, 0.0
+            return predicted, covariance, 0.0, 0.0
         prior = np.linalg.inv(covariance)
         mean = np.array([predicted.x_m, predicted.y_m, predicted.yaw_rad])
         state = mean.copy()
         information = prior
         # The gate begins wide, so that a turn that slipped is still caught, and closes in.
         gates = np.geomspace(2.0 * config.outlier_m, config.outlier_m, config.iterations)
-        explained = 0.0
+        explained = through = 0.0
         for gate in gates:
             residual, jacobian = self._residuals(state, ranges, bearings)
             weight = 1.0 / (1.0 + np.square(residual / gate)) ** 2
             weight[np.abs(residual) > 3.0 * gate] = 0.0
             explained = float(np.mean(np.abs(residual) < gate))
+            through = float(np.mean(residual < -config.through_m))
             scaled = weight / config.beam_sigma_m**2
             information = prior + (jacobian * scaled[:, None]).T @ jacobian
             gradient = prior @ (state - mean) + jacobian.T @ (scaled * residual)
             change = np.linalg.solve(information, gradient)
             state = state - change
         pose = Pose(float(state[0]), float(state[1]), wrap_angle(float(state[2])))
-        return pose, np.linalg.inv(information), explained
+        return pose, np.linalg.inv(information), explained, through
 
     def _residuals(
         self, state: Float64Array, ranges: Float64Array, bearings: Float64Array
@@ -264,17 +270,17 @@ class Localiser:
         jacobian[:, 2] = ranges * (ux * normals[:, 1] - uy * normals[:, 0])
         return residual, jacobian
 
-    def _search(self, around: Pose, scan: RangeScan, usable: np.ndarray) -> Pose:
-        """The pose within 0.5 m and 20 degrees that explains most beams (correlative matching,
-        Olson 2009, coarse), for a robot that lost track."""
-        ranges, bearings = scan.ranges_m[usable], scan.bearings_rad[usable]
-        best, best_score = around, -1.0
-        for turn in np.radians(np.arange(-20.0, 21.0, 5.0)):
-            for dx in np.arange(-0.5, 0.51, 0.25):
-                for dy in np.arange(-0.5, 0.51, 0.25):
+    def _search(self, around: Pose, ranges: Float64Array, bearings: Float64Array) -> Pose:
+        """The pose within 1 m and 40 degrees that fits the beams best (correlative matching,
+        Olson 2009, coarse), for a robot that lost track; beams through walls speak against it."""
+        best, best_score = around, -math.inf
+        offsets = np.linspace(-1.0, 1.0, 7)
+        for turn in np.radians(np.linspace(-40.0, 40.0, 9)):
+            for dx in offsets:
+                for dy in offsets:
                     state = np.array([around.x_m + dx, around.y_m + dy, around.yaw_rad + turn])
                     residual, _ = self._residuals(state, ranges, bearings)
-                    score = float(np.mean(np.exp(-np.square(residual / 0.15))))
+                    score = float(np.mean(np.exp(-np.square(residual / 0.2)) - (residual < -0.35)))
                     if score > best_score:
                         best_score = score
                         best = Pose(float(state[0]), float(state[1]), wrap_angle(float(state[2])))

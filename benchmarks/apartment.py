@@ -209,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     completed = fraction(trained)
     collisions = sum(item.collisions for item in trained) / max(1, len(trained))
     kinds = sorted({item.kind for item in trained})
-    by_kind = {kind: fraction(trained, lambda item, k=kind: item.kind == k) for kind in kinds}
+    by_kind = {kind: fraction([item for item in trained if item.kind == kind]) for kind in kinds}
     rows = [
         Row("apartment.completed", completed, "higher", 0.85, 0.97, by_kind),
         Row(

@@ -1,0 +1,83 @@
+"""The scorer believes ground truth, not the robot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from sage.skills.agent import Report
+from sage.skills.body import Verdict
+from sage.skills.intent import Intent
+from sage.values import Pose
+from sage.worlds.apartment.judge import distance_to_rect, judge
+from sage.worlds.apartment.truth import (
+    Collisions,
+    FurnitureTruth,
+    ObjectTruth,
+    PersonTruth,
+    Truth,
+)
+
+TRUTH = Truth(
+    0.0,
+    Pose(1.0, 1.0, 0.0),
+    "kitchen",
+    (FurnitureTruth("fridge", 2.0, 1.0, (1.7, 0.7, 2.3, 1.3), "kitchen"),),
+    (ObjectTruth("apple", 2.0, 1.2, 0.9, "fridge", "kitchen"),),
+    (PersonTruth("Alex", "kitchen", 1.5, 2.0),),
+    Collisions(),
+)
+
+
+def report(kind: str, target: str | None, at: tuple[float, float] | None = None) -> Report:
+    intent = Intent(kind, target, "")  # type: ignore[arg-type]
+    return Report(0, "", intent, Verdict(True, "of course", at), 0.0, 1.0)
+
+
+def agrees(said: Report, truth: Truth = TRUTH, start: Pose | None = None) -> bool:
+    return judge(said, truth, start)[0]
+
+
+def test_a_room_is_where_the_robot_really_is() -> None:
+    assert agrees(report("go", "kitchen"))
+    assert not agrees(report("go", "bathroom"))
+    assert not agrees(report("go", "kitchen"), replace(TRUTH, room=None))
+
+
+@pytest.mark.parametrize(
+    ("pose", "room", "done"),
+    [
+        (Pose(1.0, 1.0, 0.0), "kitchen", True),
+        (Pose(1.0, 1.0, math.pi), "kitchen", False),  # turned away
+        (Pose(0.5, 1.0, 0.0), "kitchen", False),  # too far
+        (Pose(1.0, 1.0, 0.0), "corridor", False),  # behind a wall
+    ],
+)
+def test_furniture_is_near_faced_and_in_the_same_room(pose: Pose, room: str, done: bool) -> None:
+    assert agrees(report("approach", "fridge"), replace(TRUTH, robot=pose, room=room)) is done
+
+
+def test_an_object_is_found_where_it_is_and_from_close_by() -> None:
+    assert agrees(report("find", "apple", (2.1, 1.5)))
+    assert not agrees(report("find", "apple", (2.0, 2.0)))
+    assert not agrees(report("find", "apple"))
+    assert not agrees(report("find", "mug", (2.0, 1.2)))
+    far = replace(TRUTH, robot=Pose(-2.0, 1.0, 0.0))
+    assert not agrees(report("find", "apple", (2.0, 1.2)), far)
+
+
+def test_any_person_will_do() -> None:
+    assert agrees(report("find", "person", (1.6, 2.1)))
+
+
+def test_back_is_where_it_started() -> None:
+    assert agrees(report("return", None), start=Pose(1.2, 1.2, 0.0))
+    assert not agrees(report("return", None), start=Pose(3.0, 1.0, 0.0))
+    assert not agrees(report("return", None), start=None)
+
+
+def test_distance_to_a_rectangle() -> None:
+    assert distance_to_rect(0.5, 0.5, (0.0, 0.0, 1.0, 1.0)) == 0.0
+    assert distance_to_rect(4.0, 5.0, (0.0, 0.0, 1.0, 1.0)) == 5.0

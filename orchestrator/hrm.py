@@ -266,8 +266,6 @@ class HRMOrchestrator:
             member.waiting = None
             if member.supervisor.state is not HealthState.ACTIVE:
                 self._drop(member, waiting.observation, member.supervisor.state.value)
-            elif self._closed:
-                self._drop(member, waiting.observation, "closed")
             else:
                 self._admit(member, waiting)
 

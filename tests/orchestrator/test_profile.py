@@ -107,6 +107,14 @@ def test_a_plateau_before_a_drop_is_looked_across(plateau: int) -> None:
     assert gains == sorted(gains), "the nearer the drop, the more it is worth"
 
 
+def test_a_part_of_the_curve_does_not_pass_for_the_whole() -> None:
+    profile = learned([8.0, 4.0, 2.0, 1.0, 0.0])
+    gain = profile.gain_per_s([8.0])
+    for _ in range(50):
+        teach(profile, [8.0, 4.0], reason=HaltReason.BUDGET)
+    assert profile.gain_per_s([8.0]) == pytest.approx(gain)
+
+
 def test_past_all_experience_returns_diminish() -> None:
     profile = learned([8.0, 4.0])
     assert profile.gain_per_s([8.0, 4.0]) == pytest.approx(0.5 * 4.0 / 4.0 / 0.01)
@@ -115,6 +123,7 @@ def test_past_all_experience_returns_diminish() -> None:
 
 def test_experience_is_averaged() -> None:
     profile = learned([2.0, 0.0])
+    assert profile.gain_per_s([2.0]) == pytest.approx(100.0)
     for _ in range(60):
         teach(profile, [2.0, 1.0, 0.0])
     first, second = profile.gain_per_s([2.0]), profile.gain_per_s([2.0, 1.0])

@@ -164,7 +164,7 @@ def test_control_latency_is_not_that_of_vision(orchestrator: HRMOrchestrator) ->
         driven.wait()
         latencies_s.append(driven.at_s[-1] - began_s)
         time.sleep(0.005)
-    assert statistics.median(latencies_s) < 0.03
+    assert statistics.median(latencies_s) < 0.05
     orchestrator.cancel("eye")
     assert seen.wait().reason in (HaltReason.CANCELLED, HaltReason.BUDGET)
 

@@ -38,7 +38,7 @@ class ControlConfig:
     samples: int = 256
     steps: int = 25
     step_s: float = 0.1
-    knots: int = 7
+    knots: int = 5
     noise_linear_m_s: float = 0.35
     noise_angular_rad_s: float = 0.9
     noise_decay: float = 0.85
@@ -188,7 +188,8 @@ def _samples(state: ControlState, config: ControlConfig) -> Batch:
     wanted += state.plan.twists.astype(np.float32)[:, None]
     if state.iteration == 0:
         fan = _fan(config.steps, task.limits.linear_m_s, task.limits.angular_rad_s)
-        wanted[:, -fan.shape[1] :] = fan[:, -config.samples // 2 :]
+        count = min(fan.shape[1], config.samples // 2)
+        wanted[:, -count:] = fan[:, :: max(1, fan.shape[1] // count)][:, :count]
     return limit(wanted, task.twist, task.limits, config.step_s)
 
 

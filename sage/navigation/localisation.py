@@ -16,6 +16,7 @@ import numpy as np
 
 from sage.irp.errors import ConfigError
 from sage.navigation.grid import Float64Array, Rectangle
+from sage.navigation.motion import advance
 from sage.values import Odometry, Pose, RangeScan, wrap_angle
 
 
@@ -25,10 +26,10 @@ class LocaliserConfig:
 
     ``drift_per_m`` and ``drift_per_rad`` are standard deviations of the odometry's error per metre
     and per radian driven; ``beam_sigma_m`` is one beam's error with the map's own; beams further
-    than about ``outlier_m`` from their wall do not count. A beam that ends ``through_m`` behind its wall
-    contradicts the pose: nothing that the map lacks can lengthen it. With less than
-    ``least_explained`` of the beams on their walls, or more than ``most_through`` behind them, for
-    ``patience`` scans in a row, the robot is lost.
+    than about ``outlier_m`` from their wall do not count. A beam that ends ``through_m`` behind
+    its wall contradicts the pose: nothing that the map lacks can lengthen it. With less than
+    ``least_explained`` of the beams on their walls, or more than ``most_through`` behind them,
+    for ``patience`` scans in a row, the robot is lost.
     """
 
     drift_per_m: float = 0.06
@@ -285,16 +286,6 @@ class Localiser:
                         best_score = score
                         best = Pose(float(state[0]), float(state[1]), wrap_angle(float(state[2])))
         return best
-
-
-def advance(pose: Pose, linear_m_s: float, angular_rad_s: float, time_s: float) -> Pose:
-    """The pose after driving a constant twist for ``time_s`` (midpoint rule)."""
-    half = pose.yaw_rad + 0.5 * angular_rad_s * time_s
-    return Pose(
-        pose.x_m + linear_m_s * time_s * math.cos(half),
-        pose.y_m + linear_m_s * time_s * math.sin(half),
-        wrap_angle(pose.yaw_rad + angular_rad_s * time_s),
-    )
 
 
 def _compose(frame: Pose, local: Pose) -> Pose:

@@ -6,6 +6,7 @@ over T steps, poses (T + 1, K, 3) hold x, y, yaw with the present first.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from sage.irp.errors import ConfigError
 from sage.navigation.grid import Float64Array
-from sage.values import ActionPlan, Pose, Twist
+from sage.values import ActionPlan, Pose, Twist, wrap_angle
 
 Real = TypeVar("Real", np.float32, np.float64)
 
@@ -109,6 +110,40 @@ def braking_variants(
     braking = np.copysign(slower, last)
     following = known[np.minimum(time + 1, steps)[:, 0]][:, None, :]
     return np.where((time < kept)[:, :, None], following, braking)
+
+
+def advance(pose: Pose, linear_m_s: float, angular_rad_s: float, time_s: float) -> Pose:
+    """The pose after driving a constant twist for ``time_s`` (midpoint rule)."""
+    half = pose.yaw_rad + 0.5 * angular_rad_s * time_s
+    return Pose(
+        pose.x_m + linear_m_s * time_s * math.cos(half),
+        pose.y_m + linear_m_s * time_s * math.sin(half),
+        wrap_angle(pose.yaw_rad + angular_rad_s * time_s),
+    )
+
+
+def predict(
+    pose: Pose,
+    twist: Twist,
+    ahead_s: float,
+    limits: RobotLimits,
+    plan: ActionPlan | None = None,
+    elapsed_s: float = 0.0,
+) -> tuple[Pose, Twist]:
+    """Pose and twist ``ahead_s`` from now, while ``plan``, begun ``elapsed_s`` ago, goes on;
+    without one the twist stays as it is."""
+    step_s = 0.02
+    for step in range(round(ahead_s / step_s)):
+        wanted = twist if plan is None else twist_at(plan, elapsed_s + step * step_s)
+        change = limits.linear_m_s2 * step_s, limits.angular_rad_s2 * step_s
+        linear = wanted.linear_m_s - twist.linear_m_s
+        angular = wanted.angular_rad_s - twist.angular_rad_s
+        twist = Twist(
+            twist.linear_m_s + min(max(linear, -change[0]), change[0]),
+            twist.angular_rad_s + min(max(angular, -change[1]), change[1]),
+        )
+        pose = advance(pose, twist.linear_m_s, twist.angular_rad_s, step_s)
+    return pose, twist
 
 
 def twist_at(plan: ActionPlan, elapsed_s: float = 0.0) -> Twist:

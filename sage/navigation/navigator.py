@@ -10,7 +10,7 @@ import numpy as np
 
 from sage.navigation.grid import BoolArray, Costmap, GridFrame
 from sage.navigation.localisation import Localiser, LocaliserConfig, PoseEstimate
-from sage.navigation.motion import RobotLimits
+from sage.navigation.motion import RobotLimits, predict
 from sage.navigation.obstacles import ObstacleConfig, ObstacleLayer
 from sage.navigation.route import (
     CostToGo,
@@ -129,8 +129,16 @@ class Navigator:
         with self._lock:
             captured_s = self._captured_s
             start_s = captured_s if start_s is None else start_s
-            pose = self._localiser.pose_at(start_s)
             odometry = self._odometry
+            twist = Twist(odometry.linear_m_s, odometry.angular_rad_s) if odometry else Twist()
+            pose, twist = predict(
+                self._localiser.pose_at(captured_s),
+                twist,
+                min(max(start_s - captured_s, 0.0), 0.5),
+                self.limits,
+                previous,
+                captured_s - previous_start_s,
+            )
             costmap = self._layer.costmap()
             self._tasks += 1
             seed = self._tasks
@@ -141,7 +149,7 @@ class Navigator:
             captured_s=captured_s,
             start_s=start_s,
             pose=pose,
-            twist=Twist(odometry.linear_m_s, odometry.angular_rad_s) if odometry else Twist(),
+            twist=twist,
             to_go=to_go,
             costmap=costmap,
             tolerance_m=tolerance_m,
@@ -193,7 +201,10 @@ class Navigator:
             return None
         drive_m = np.hypot(spot_x - pose.x_m, spot_y - pose.y_m)
         squeezed = np.maximum(stand_off_m - clearance_m, 0.0)
-        score = np.where(fits, away_m + 0.25 * drive_m + 6.0 * squeezed, np.inf)
+        # Where no surface was seen between thing and spot, the thing may reach further.
+        unseen = np.minimum.accumulate(clearance_m, axis=1) > costmap.frame.cell_m
+        cost = away_m + 0.25 * drive_m + 6.0 * squeezed + 0.5 * unseen
+        score = np.where(fits, cost, np.inf)
         ray, step = np.unravel_index(int(np.argmin(score)), score.shape)
         spot = float(spot_x[ray, step]), float(spot_y[ray, step])
         return Pose(*spot, math.atan2(y_m - spot[1], x_m - spot[0]))

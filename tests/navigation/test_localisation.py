@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sage.irp.errors import ConfigError
-from sage.navigation.localisation import Localiser, LocaliserConfig, WallCaster, advance
+from sage.navigation.localisation import Localiser, LocaliserConfig, WallCaster
 from sage.values import Observation, Odometry, Pose, RangeScan, Twist, wrap_angle
 from tests.navigation.flat_world import BEAMS, FlatWorld, Walker, two_rooms
 
@@ -49,15 +49,15 @@ def _tour(world: FlatWorld, localiser: Localiser, seconds: float) -> np.ndarray:
     return np.array(errors)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_two_minutes_of_driving_stay_within_centimetres(seed: int) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_minutes_of_driving_stay_within_centimetres(seed: int) -> None:
     furniture = [(0.1, 3.2, 1.5, 3.9), (2.0, 0.1, 3.0, 0.7), (6.5, 3.3, 7.9, 3.9)]
     people = [Walker((5.5, 0.8), (7.0, 0.8))]
     world = FlatWorld(two_rooms(), START, furniture, people, seed=seed)
     localiser = Localiser(world.static_map.walls, START)
     _tracked(world, localiser)
-    errors = _tour(world, localiser, 120.0)
-    assert world.travelled_m > 40.0
+    errors = _tour(world, localiser, 90.0)
+    assert world.travelled_m > 30.0
     assert np.percentile(errors[:, 0], 95) < 0.05
     assert np.degrees(np.percentile(errors[:, 1], 95)) < 2.0
     estimate = localiser.estimate_at(world.time_s)
@@ -134,13 +134,6 @@ def test_beams_meet_the_nearest_wall() -> None:
     np.testing.assert_allclose(normals[ahead], [-1.0, 0.0])
     back = int(np.argmin(np.abs(BEAMS + math.pi)))
     assert ranges[back] == pytest.approx(0.95)
-
-
-def test_advance_follows_the_arc() -> None:
-    pose = Pose(0.0, 0.0, 0.0)
-    for _ in range(1000):
-        pose = advance(pose, 1.0, 1.0, 0.001 * math.pi / 2.0)
-    assert (pose.x_m, pose.y_m) == pytest.approx((1.0, 1.0), abs=1e-3)
 
 
 def test_bad_settings_are_refused() -> None:

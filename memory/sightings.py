@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sage.skills.body import Sighting
@@ -39,9 +40,14 @@ class SightingMap:
     A detection moves the nearest place of its label, weighted by its confidence and its
     expected error, which grows with distance; a place that should have been seen and was not
     loses. Safe from any thread.
+
+    Args:
+        room_at: the room of a map point; with it, a place in another room than the robot's does
+            not lose, since walls hide it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room_at: Callable[[float, float], str | None] | None = None) -> None:
+        self._room_at = room_at
         self._lock = threading.Lock()
         self._places: dict[str, list[_Place]] = {}
 
@@ -58,7 +64,8 @@ class SightingMap:
                         continue
                     distance_m = pose.distance_to(place.x_m, place.y_m)
                     bearing = abs(pose.bearing_to(place.x_m, place.y_m))
-                    if _NEAR_M < distance_m < _FAR_M and bearing < half_view:
+                    in_view = _NEAR_M < distance_m < _FAR_M and bearing < half_view
+                    if in_view and self._same_room(place, pose):
                         place.misses += 0.5
 
     def best(
@@ -89,6 +96,11 @@ class SightingMap:
                 for place in self._places.get(label, ())
                 if math.hypot(place.x_m - x_m, place.y_m - y_m) > _RADIUS_M
             ]
+
+    def _same_room(self, place: _Place, pose: Pose) -> bool:
+        if self._room_at is None:
+            return True
+        return self._room_at(place.x_m, place.y_m) == self._room_at(pose.x_m, pose.y_m)
 
     def _hit(self, detection: Detection, distance_m: float, pose: Pose, seen_s: float) -> None:
         x_m, y_m = pose.point_at(detection.bearing_rad, distance_m)

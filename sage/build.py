@@ -140,7 +140,7 @@ class Runtime:
         )
         self.gate = SafetyGate(effector, clock, limits=config.limits, emit=telemetry.emit)
         self.orchestrator.on_tick(self.gate.tick)
-        self.sightings = SightingMap()
+        self.sightings = SightingMap(None if world is None else world.static_map.room_at)
         self.body: RobotBody | None = None
         self.agent: Agent | None = None
         self._effector = effector
@@ -185,12 +185,13 @@ class Runtime:
             self.orchestrator.submit("control", task)
         else:
             self._plan = None
+            self.orchestrator.cancel("control")
             self._propose(Twist(), observation.captured_s)
 
     def close(self) -> None:
         """Stop the robot, the source, the lanes, the world: in that order, whatever fails."""
         for stop in (
-            self._effector.stop,
+            self.gate.emergency_stop,
             self.source.stop,
             self.orchestrator.close,
             self._effector.close,
@@ -242,8 +243,8 @@ class Runtime:
 
     def _take_plan(self, task: ControlTask, outcome: Outcome[ActionPlan]) -> None:
         plan = outcome.result
-        if plan is None:
-            self._plan = None
+        if plan is None or not isinstance(self.agent and self.agent.order, DriveTo):
+            self._plan = None  # the order to drive was taken back meanwhile
             return
         self._plan = plan, task.start_s
         linear_m_s, angular_rad_s = plan.twists[0]

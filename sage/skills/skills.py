@@ -26,6 +26,7 @@ _ARRIVED_RAD = 0.2
 _NO_PROGRESS_S = 8.0
 _LEG_S = 60.0
 _STAND_OFFS_M = (0.4, 0.33, 0.28)
+_FARTHER_M = (0.8, 0.6, 0.4, 0.28)  # a thing on a low table is out of view from close by
 _SURE_HITS = 5
 
 
@@ -107,17 +108,24 @@ def find(body: Body, name: str, room: str | None = None) -> Skill:
     for look in _searches(body, name, rooms, closely=True):
         if body.sightings.best(name) is None:
             yield from look()
-        tries = 0
-        while (sighting := body.sightings.best(name)) is not None and tries < 4:
-            tries += 1
-            yield from _go_and_face(body, sighting)
-            yield from _gaze(body, 4)
-            better = body.sightings.best(name)
-            if better is not None and better.hits >= _SURE_HITS and better.nearest_m < 2.2:
-                return Verdict(True, _found(body, better), (better.x_m, better.y_m))
-            if better is None or _agree(sighting, better):
-                body.sightings.forget(name, sighting.x_m, sighting.y_m)
+        while (sighting := body.sightings.best(name)) is not None:
+            if (thing := (yield from _looked_at(body, sighting))) is not None:
+                return Verdict(True, _found(body, thing), (thing.x_m, thing.y_m))
+            # Not there from near, nor from farther off: something else looked like it.
+            body.sightings.forget(name, sighting.x_m, sighting.y_m)
     return Verdict(False, f"I could not find the {name}")
+
+
+def _looked_at(body: Body, sighting: Sighting) -> Generator[Order, None, Sighting | None]:
+    """Go to where an object is believed to be; the sighting, if it is seen from there."""
+    for stand_offs_m in (_STAND_OFFS_M, _FARTHER_M):
+        yield from _go_and_face(body, sighting, stand_offs_m=stand_offs_m)
+        gazes_s = body.now_s()
+        yield from _gaze(body, 4)
+        thing = body.sightings.best(sighting.label)
+        if thing is not None and thing.hits >= _SURE_HITS and thing.seen_s >= gazes_s - 0.5:
+            return thing
+    return None
 
 
 def _searches(
@@ -218,12 +226,17 @@ def _drive_near(body: Body, x_m: float, y_m: float, *, until: Callable[[], bool]
     return False
 
 
-def _go_and_face(body: Body, thing: Sighting, until: Callable[[], bool] | None = None) -> Steps:
+def _go_and_face(
+    body: Body,
+    thing: Sighting,
+    until: Callable[[], bool] | None = None,
+    stand_offs_m: tuple[float, ...] = _STAND_OFFS_M,
+) -> Steps:
     """Drive to a standing point near a thing, then turn to it; the place is refined on the way."""
     began_s = body.now_s()
     x_m, y_m = thing.x_m, thing.y_m
     while True:
-        point = _standing_point(body, x_m, y_m)
+        point = _standing_point(body, x_m, y_m, stand_offs_m)
         if point is None or body.now_s() - began_s > _LEG_S:
             return False
         arrived = yield from _drive(body, *point, tolerance_m=0.15, limit_s=1.5, until=until)
@@ -244,9 +257,11 @@ def _go_and_face(body: Body, thing: Sighting, until: Callable[[], bool] | None =
     return faced
 
 
-def _standing_point(body: Body, x_m: float, y_m: float) -> tuple[float, float] | None:
+def _standing_point(
+    body: Body, x_m: float, y_m: float, stand_offs_m: tuple[float, ...]
+) -> tuple[float, float] | None:
     """Where to stand before a thing: as far off its front as the room allows."""
-    for stand_off_m in _STAND_OFFS_M:
+    for stand_off_m in stand_offs_m:
         if (point := body.stand_near(x_m, y_m, stand_off_m)) is not None:
             return point
     return None

@@ -29,6 +29,7 @@ from plugins.vision import VisionPlugin
 from sage.build import RunConfig, Runtime, build
 from sage.clock import VirtualClock
 from sage.irp.errors import ConfigError
+from sage.ontology import rooms_of
 from sage.worlds.apartment.judge import judge
 
 Sight = Literal["trained", "none", "random"]
@@ -55,7 +56,12 @@ class Tried:
 def commands_for(seed: int, truth: Any, rooms: Sequence[str], count: int) -> list[tuple[str, str]]:
     """(kind, text) of the commands of one apartment: things that are really there."""
     rng = np.random.default_rng([seed, 20181])
-    furniture = [str(name) for name in rng.permutation([piece.name for piece in truth.furniture])]
+    pieces = [truth.furniture[index] for index in rng.permutation(len(truth.furniture))]
+    # Two rooms have a sink or a cabinet; who does not say which is asked back.
+    furniture = [
+        f"{piece.name} in the {piece.room}" if len(rooms_of(piece.name)) > 1 else piece.name
+        for piece in pieces
+    ]
     things = [str(name) for name in rng.permutation([thing.name for thing in truth.objects])]
     places = [str(name) for name in rng.permutation(rooms)]
     plan = [

@@ -58,7 +58,8 @@ def readable_on(colour: Colour) -> Colour:
 
 def check_picture(picture: Any, what: str) -> UInt8Array:
     """The picture, contiguous; ConfigError where it is not uint8 (height, width, 3)."""
-    shape, dtype = getattr(picture, "shape", ()), getattr(picture, "dtype", None)
+    shape: tuple[int, ...] = getattr(picture, "shape", ())
+    dtype = getattr(picture, "dtype", None)
     if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or not picture.size:
         raise ConfigError(f"{what} is {dtype} {shape}; it must be uint8 (height, width, 3)")
     return np.ascontiguousarray(picture)

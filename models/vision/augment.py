@@ -1,6 +1,7 @@
 """What happens to a frame before the network sees it, in training only.
 
-``jitter`` changes the world (light, colour, mirror): the clean target changes with it.
+``jitter`` and ``zoomed`` change the world (light, colour, mirror, lens): the clean target changes
+with it.
 ``degrade`` is the observation's noise model (sensor noise, blur, hidden patches, lost rows): the
 target stays clean, so a refinement step is worth making.
 """
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from models.vision.layout import INPUT_PX
 
 Float32Array = npt.NDArray[np.float32]
+UInt8Array = npt.NDArray[np.uint8]
 
 
 def mirrored(things: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -25,6 +27,31 @@ def mirrored(things: npt.NDArray[Any]) -> npt.NDArray[Any]:
     out["box_px"][:, 2] = INPUT_PX - things["box_px"][:, 0]
     out["bearing_rad"] = -things["bearing_rad"]
     return out
+
+
+def zoomed(
+    picture: UInt8Array, things: npt.NDArray[Any], focal_px: float, rng: np.random.Generator
+) -> tuple[UInt8Array, npt.NDArray[Any]]:
+    """A random part of the picture, up to a fifth smaller, enlarged to the full size.
+
+    Things come nearer by the enlargement; those that are mostly cut off lose visible pixels.
+    """
+    zoom = float(rng.uniform(1.0, 1.25))
+    size = round(INPUT_PX / zoom)
+    zoom = INPUT_PX / size
+    left, top = (int(v) for v in rng.integers(0, INPUT_PX - size + 1, 2))
+    part = picture[top : top + size, left : left + size]
+    large = cv2.resize(part, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_LINEAR)
+    out = things.copy()
+    moved = (things["box_px"] - np.array([left, top, left, top], np.float32)) * np.float32(zoom)
+    out["box_px"] = np.clip(moved, 0.0, INPUT_PX)
+    area = np.prod(moved[:, 2:] - moved[:, :2], axis=1)
+    inside = np.prod(out["box_px"][:, 2:] - out["box_px"][:, :2], axis=1)
+    out["visible_px"] = things["visible_px"] * zoom**2 * inside / np.maximum(area, 1e-3)
+    out["distance_m"] = things["distance_m"] / zoom
+    column = 0.5 * INPUT_PX - focal_px * np.tan(np.clip(things["bearing_rad"], -1.3, 1.3))
+    out["bearing_rad"] = np.arctan((0.5 * INPUT_PX - (column - left) * zoom) / focal_px)
+    return np.asarray(large, np.uint8), out[inside > 1.0]
 
 
 def jitter(picture: Float32Array, rng: np.random.Generator) -> Float32Array:

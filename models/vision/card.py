@@ -44,6 +44,7 @@ def make_card(
         "calibration": {name: asdict(rule) for name, rule in calibration.items()},
         "training": {
             **asdict(config),
+            "iterations": config.iterations,
             "config_hash": config.digest,
             "views": asdict(views),
             "validation_views": asdict(data.VALIDATION_VIEWS),
@@ -151,7 +152,8 @@ def card_text(card: dict[str, Any]) -> str:
         f"{test['first_seed'] + test['seeds'] - 1}; calibrated on "
         f"{training['validation_views']['seeds']} others. Benchmark seeds (0 to 9999) were never "
         "drawn.",
-        f"- {training['iterations']} batches of {training['batch']}, configuration "
+        f"- {training['iterations']:,} batches of {training['batch']} in "
+        f"{len(training['stages'])} cycles, configuration "
         f"`{training['config_hash']}`, seed {training['seed']}, torch {training['torch']}.",
         "",
         "## Refinement",
@@ -197,8 +199,12 @@ def card_text(card: dict[str, Any]) -> str:
         "",
         "## Detection at the calibrated thresholds, after the last step",
         "",
-        f"Recall: furniture and people within {ev.RANGE_M['furniture']} m, objects within "
-        f"{ev.RANGE_M['objects']} m. Precision: everything reported, at any distance.",
+        f"Recall: furniture and people within {ev.RANGE_M['furniture']} m of which "
+        f"{ev.REQUIRED_PX['furniture']:.0f} px are seen, objects within "
+        f"{ev.RANGE_M['objects']} m of which {ev.REQUIRED_PX['objects']:.0f} px are. Precision: "
+        "everything reported, at any distance. Right is the class with a box that overlaps by "
+        f"{ev.MATCH_OVERLAP['furniture']} (objects: {ev.MATCH_OVERLAP['objects']}, or middles at "
+        f"most {ev.MATCH_MIDDLE_PX['objects']:.0f} px apart).",
         "",
         _row(
             "what",

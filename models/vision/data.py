@@ -58,7 +58,7 @@ class ViewSet:
             )
 
 
-TRAIN_VIEWS: Final = ViewSet(100_000, 480, 20)
+TRAIN_VIEWS: Final = ViewSet(100_000, 720, 20)
 VALIDATION_VIEWS: Final = ViewSet(200_000, 40, 12)
 TEST_VIEWS: Final = ViewSet(210_000, 60, 12)
 

@@ -17,9 +17,15 @@ Float32Array = npt.NDArray[np.float32]
 
 #: Logits below this are never looked at (probability 0.05).
 _FLOOR_LOGIT: Final = -2.9
-#: Two boxes of one class that overlap by more are one thing; of two classes, one is wrong.
-SAME_CLASS_OVERLAP: Final = 0.45
-OTHER_CLASS_OVERLAP: Final = 0.7
+#: Boxes of one class that overlap by more are averaged.
+MERGE_OVERLAP: Final = 0.45
+#: Boxes of one class that overlap by more, lie in each other by more, or whose middles are nearer
+#: are one thing.
+SAME_OVERLAP: Final = 0.3
+SAME_INSIDE: Final = 0.6
+SAME_MIDDLE_PX: Final = {"furniture": 16.0, "objects": 24.0}
+#: Of two boxes of different classes that overlap by more, one is wrong.
+OTHER_OVERLAP: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +77,21 @@ class Found:
     distance_m: float
 
 
-def overlaps(box: Float32Array, others: Float32Array) -> Float32Array:
-    """Intersection over union of one box (4,) with others (N, 4)."""
+def relations(
+    box: Float32Array, others: Float32Array
+) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Intersection over union and over the smaller area, and the middles' distance (px)."""
     low = np.maximum(box[:2], others[:, :2])
     high = np.minimum(box[2:], others[:, 2:])
     inner = np.prod(np.clip(high - low, 0.0, None), axis=1)
-    area = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1) - inner
-    return np.asarray(inner / np.maximum(area, 1e-6), np.float32)
+    area = np.prod(box[2:] - box[:2])
+    areas = np.prod(others[:, 2:] - others[:, :2], axis=1)
+    apart = 0.5 * (others[:, :2] + others[:, 2:] - box[:2] - box[2:])
+    return (
+        np.asarray(inner / np.maximum(area + areas - inner, 1e-6), np.float32),
+        np.asarray(inner / np.maximum(np.minimum(area, areas), 1e-6), np.float32),
+        np.asarray(np.hypot(apart[:, 0], apart[:, 1]), np.float32),
+    )
 
 
 def decode(maps: Float32Array, slot: Slot) -> tuple[Any, Float32Array, Float32Array]:
@@ -109,7 +123,8 @@ def decode(maps: Float32Array, slot: Slot) -> tuple[Any, Float32Array, Float32Ar
 def things_in(maps: Float32Array, calibration: Calibration | None = None) -> list[Found]:
     """Things in detection maps (C, 14, 14), most certain first.
 
-    Candidates of one class that overlap are one thing: their geometry is averaged by probability.
+    Candidates of one class that lie on each other are one thing: the geometry of those that
+    agree with the most certain one is averaged by probability.
     With a calibration only what reaches the slot's threshold is returned.
     """
     if maps.shape[1:] != (GRID, GRID):
@@ -117,6 +132,7 @@ def things_in(maps: Float32Array, calibration: Calibration | None = None) -> lis
     found: list[Found] = []
     for slot in SLOTS:
         kinds, scores, geometry = decode(maps, slot)
+        boxes = geometry[:, :4]
         open_ = np.ones(len(kinds), bool)
         for index in range(len(kinds)):
             if not open_[index]:
@@ -126,12 +142,19 @@ def things_in(maps: Float32Array, calibration: Calibration | None = None) -> lis
                 rule = calibration[slot.name]
                 if rule.probability(score) < rule.threshold:
                     break
-            overlap = overlaps(geometry[index, :4], geometry[:, :4])
-            mine = open_ & (kinds == kinds[index]) & (overlap > SAME_CLASS_OVERLAP)
+            overlap, inside, apart_px = relations(boxes[index], boxes)
+            same = kinds == kinds[index]
+            one_thing = same & (
+                (overlap > SAME_OVERLAP)
+                | (inside > SAME_INSIDE)
+                | (apart_px < SAME_MIDDLE_PX[slot.name])
+            )
+            mine = open_ & same & (overlap > MERGE_OVERLAP)
             mine[index] = True
             weights = 1.0 / (1.0 + np.exp(-scores[mine]))
             merged = (geometry[mine] * weights[:, None]).sum(0) / weights.sum()
-            open_ &= ~mine & ~((kinds != kinds[index]) & (overlap > OTHER_CLASS_OVERLAP))
+            open_ &= ~one_thing & ~(~same & (overlap > OTHER_OVERLAP))
+            open_[index] = False
             left, top, right, bottom, column, log_distance = (float(v) for v in merged)
             distance = math.exp(min(max(log_distance, -4.0), 4.0))
             label = slot.classes[int(kinds[index])]

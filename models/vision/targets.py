@@ -22,12 +22,15 @@ Float32Array = npt.NDArray[np.float32]
 
 
 class Targets(NamedTuple):
-    """Per slot: ``classes`` (N, K, 14, 14) is 1 present, 0 absent, -1 either; ``geometry``
-    (N, 6, 14, 14) holds where ``classes`` is 1; ``positive`` (N, 14, 14) says where."""
+    """Per slot: ``classes`` (N, K, 14, 14) is 1 present, 0 absent, -1 either; ``positive``
+    (N, 14, 14) says where any is 1; ``geometry`` (N, 6, 14, 14) holds where ``located``
+    (N, 14, 14) says so, which is a little farther out: a sub-cell that answers all the same
+    should know where the thing is."""
 
     classes: Tensor
     geometry: Tensor
     positive: Tensor
+    located: Tensor
 
 
 def _extents(side_px: float) -> tuple[float, float]:
@@ -46,11 +49,12 @@ def _within(middles: Float32Array, x: float, y: float, dx: float, dy: float) -> 
 
 def slot_targets(
     things: npt.NDArray[Any], slot: Slot, focal_px: float
-) -> tuple[npt.NDArray[np.int8], Float32Array, npt.NDArray[np.bool_]]:
+) -> tuple[npt.NDArray[np.int8], Float32Array, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Targets of one frame for one slot, see :class:`Targets` (without the batch axis)."""
     classes = np.zeros((len(slot.classes), GRID, GRID), np.int8)
     geometry = np.zeros((GEOMETRY_CHANNELS, GRID, GRID), np.float32)
-    positive = np.zeros((GRID, GRID), bool)
+    positive, located = np.zeros((2, GRID, GRID), bool)
+    nearest = np.full((GRID, GRID), np.inf, np.float32)
     middles = (np.arange(GRID, dtype=np.float32) + 0.5) * np.float32(CELL_PX)
     mine = [t for t in things if LABELS[t["label"]] in slot.classes]
     # Far things first, so that where two claim a sub-cell the nearer one keeps it.
@@ -68,21 +72,30 @@ def slot_targets(
         if not required:
             continue
         area = _within(middles, x, y, near_x, near_y)
-        rows, cols = area[0].ravel(), area[1].ravel()
         taken = classes[:, area[0], area[1]]
         taken[taken == 1] = -1
         classes[:, area[0], area[1]] = taken
         classes[kind][area] = 1
         positive[area] = True
         column = 0.5 * INPUT_PX - focal_px * np.tan(np.clip(thing["bearing_rad"], -1.2, 1.2))
+        here = np.zeros((GRID, GRID), bool)
+        here[_within(middles, x, y, far_x, far_y)] = True
+        # A responsible sub-cell belongs to its thing, others to the nearest middle.
+        away = np.hypot(middles[:, None] - y, middles[None, :] - x)
+        core = np.zeros((GRID, GRID), bool)
+        core[area] = True
+        here &= core | (~positive & (away < nearest))
+        nearest[here] = np.where(core, 0.0, away)[here]
+        located |= here
+        rows, cols = np.nonzero(here)
+        geometry[0, rows, cols] = (x - middles[cols]) / CELL_PX
+        geometry[1, rows, cols] = (y - middles[rows]) / CELL_PX
+        geometry[2, rows, cols] = np.log(width / slot.reference_px)
+        geometry[3, rows, cols] = np.log(height / slot.reference_px)
+        geometry[4, rows, cols] = np.log(max(float(thing["distance_m"]), 0.1))
         offset = (column - middles[cols]) / CELL_PX
-        geometry[0][area] = (x - middles[cols])[None, :] / CELL_PX
-        geometry[1][area] = (y - middles[rows])[:, None] / CELL_PX
-        geometry[2][area] = np.log(width / slot.reference_px)
-        geometry[3][area] = np.log(height / slot.reference_px)
-        geometry[4][area] = np.log(max(float(thing["distance_m"]), 0.1))
-        geometry[5][area] = np.clip(offset, -_MAX_COLUMN_CELLS, _MAX_COLUMN_CELLS)[None, :]
-    return classes, geometry, positive
+        geometry[5, rows, cols] = np.clip(offset, -_MAX_COLUMN_CELLS, _MAX_COLUMN_CELLS)
+    return classes, geometry, positive, located
 
 
 def batch_targets(things: list[npt.NDArray[Any]], focal_px: float) -> tuple[Targets, ...]:
@@ -94,20 +107,48 @@ def batch_targets(things: list[npt.NDArray[Any]], focal_px: float) -> tuple[Targ
     return tuple(out)
 
 
-def detection_loss(maps: Tensor, targets: tuple[Targets, ...]) -> Tensor:
-    """Focal loss (Lin et al., 2017) on classes plus distances on the geometry, over all slots."""
-    total = maps.new_zeros(())
+def _boxes(geometry: Tensor, reference_px: float) -> tuple[Tensor, Tensor]:
+    """Low and high corners (M, 2) in px, seen from the sub-cell's middle, of geometry (M, 6)."""
+    middle = geometry[:, :2] * CELL_PX
+    half = 0.5 * reference_px * torch.exp(geometry[:, 2:4].clamp(-4.0, 3.0))
+    return middle - half, middle + half
+
+
+def overlap_loss(geometry: Tensor, truth: Tensor, reference_px: float) -> Tensor:
+    """One minus the generalised intersection over union (Rezatofighi et al., 2019), (M,)."""
+    low, high = _boxes(geometry, reference_px)
+    true_low, true_high = _boxes(truth, reference_px)
+    inner = (torch.minimum(high, true_high) - torch.maximum(low, true_low)).clamp(min=0).prod(1)
+    union = (high - low).prod(1) + (true_high - true_low).prod(1) - inner
+    hull = (torch.maximum(high, true_high) - torch.minimum(low, true_low)).prod(1)
+    return 1.0 - inner / union + (hull - union) / hull
+
+
+def detection_loss(
+    maps: Tensor, targets: tuple[Targets, ...], overlap_weight: float = 0.0
+) -> Tensor:
+    """Focal loss (Lin et al., 2017) on classes plus distances on the geometry, over all slots.
+
+    With an ``overlap_weight`` boxes are also drawn to overlap, and every located sub-cell, not
+    only the responsible ones, answers for its geometry.
+    """
+    total = maps.new_zeros((), dtype=torch.float32)
     for slot, target in zip(SLOTS, targets, strict=True):
         part = maps[:, slot.first_channel : slot.first_channel + slot.channels].float()
         logits, geometry = part[:, : len(slot.classes)], part[:, len(slot.classes) :]
-        count = target.positive.sum().clamp(min=1)
         truth = target.classes.clamp(min=0).float()
         cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         surprise = (torch.sigmoid(logits) - truth).abs().square()
+        count = target.positive.sum().clamp(min=1)
         total = total + 4.0 * (cross * surprise * (target.classes >= 0)).sum() / count
-        where = target.positive[:, None].expand(-1, GEOMETRY_CHANNELS, -1, -1)
-        error = F.smooth_l1_loss(
-            geometry, target.geometry, reduction="none", beta=0.1
-        ) * geometry.new_tensor([1.0, 1.0, 1.0, 1.0, 2.0, 1.0]).view(1, -1, 1, 1)
-        total = total + 0.5 * (error * where).sum() / count
+        where = target.located if overlap_weight else target.positive
+        found = geometry.movedim(1, -1)[where]
+        wanted = target.geometry.movedim(1, -1)[where]
+        if not len(found):
+            continue
+        error = F.smooth_l1_loss(found, wanted, reduction="none", beta=0.1).mean(0)
+        total = total + 0.5 * (error * error.new_tensor([1.0, 1.0, 1.0, 1.0, 2.0, 1.0])).sum()
+        if overlap_weight:
+            overlap = overlap_loss(found, wanted, slot.reference_px)
+            total = total + overlap_weight * overlap.mean()
     return total

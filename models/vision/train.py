@@ -3,7 +3,7 @@
 Examples:
     python -m models.vision.train --render-only        # the views into ~/.cache/sage
     python -m models.vision.train                      # everything, resumes after a stop
-    python -m models.vision.train --iterations 50 --seeds 20 --output /tmp/vision   # a quick look
+    python -m models.vision.train --scale 0.01 --seeds 20 --output /tmp/vision   # a quick look
     python -m models.vision.train --evaluate-only      # measure the shipped weights again
 """
 
@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import queue
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.vision import artifacts, data
-from models.vision.augment import degrade, jitter, mirrored
+from models.vision.augment import degrade, jitter, mirrored, zoomed
 from models.vision.card import make_card, summary
 from models.vision.export import export
 from models.vision.layout import STEPS
@@ -38,20 +38,56 @@ from models.vision.targets import Targets, batch_targets, detection_loss
 from sage.irp.errors import ConfigError, SageError
 from sage.worlds.apartment.robot import CAMERA
 
+T = TypeVar("T")
+
 PHOTOGRAPHS: Final = Path(__file__).parents[3] / "shared" / "data" / "images"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One cycle of the learning rate.
+
+    Attributes:
+        iterations: batches.
+        learning_rate: its peak (one cycle, Smith & Topin 2018).
+        short_fraction: until this part of the stage only two steps are unrolled, then all.
+        overlap_weight: see :func:`models.vision.targets.detection_loss`.
+        seeds: learn from the first so many apartments.
+        zoom_probability: how often a view is enlarged.
+        cycle: batches that the whole cycle would take, if it is left early; 0 completes it.
+    """
+
+    iterations: int
+    learning_rate: float
+    short_fraction: float
+    overlap_weight: float
+    seeds: int
+    zoom_probability: float = 0.0
+    cycle: int = 0
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ConfigError(f"iterations {self.iterations} must be 1 or more")
+        if not (self.learning_rate > 0.0 and 0.0 <= self.short_fraction <= 1.0):
+            raise ConfigError(
+                f"learning_rate {self.learning_rate} must be positive and short_fraction "
+                f"{self.short_fraction} in [0, 1]"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """How the model is trained; its hash is in the card."""
 
-    iterations: int = 6_000
+    #: First what is where, then how exactly, over the full refinement.
+    stages: tuple[Stage, ...] = (
+        Stage(5_500, 2e-3, 0.6, 0.0, seeds=480),
+        Stage(1_500, 1e-3, 0.0, 1.0, seeds=480, cycle=2_500),
+        Stage(1_900, 1e-3, 0.0, 1.0, seeds=720, zoom_probability=0.5),
+    )
     batch: int = 16
     photographs_per_batch: int = 1
-    learning_rate: float = 2e-3
     weight_decay: float = 2e-2
-    #: Until this fraction of the run only two steps are unrolled, then all of them.
-    short_fraction: float = 0.6
     reconstruction_weight: float = 20.0
     kl_weight: float = 1e-3
     room_weight: float = 0.3
@@ -59,15 +95,16 @@ class TrainConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.iterations < 1 or self.batch < 2:
+        if self.batch < 2 or not 0 <= self.photographs_per_batch < self.batch:
             raise ConfigError(
-                f"iterations {self.iterations} must be >= 1 and batch {self.batch} >= 2"
+                f"batch {self.batch} must be 2 or more and photographs_per_batch "
+                f"{self.photographs_per_batch} in [0, {self.batch - 1}]"
             )
-        if not 0 <= self.photographs_per_batch < self.batch:
-            raise ConfigError(
-                f"photographs_per_batch {self.photographs_per_batch} must be in "
-                f"[0, {self.batch - 1}]"
-            )
+
+    @property
+    def iterations(self) -> int:
+        """Batches of all stages."""
+        return sum(stage.iterations for stage in self.stages)
 
     @property
     def digest(self) -> str:
@@ -88,17 +125,20 @@ def batches(
     frames: data.LabelledFrames,
     photographs: np.ndarray,
     config: TrainConfig,
+    number: int,
     first: int,
     focal_px: float,
+    frames_per_seed: int,
 ) -> Iterator[Batch]:
-    """Batches from iteration ``first`` on; the same ones whether or not a run was resumed."""
+    """Batches of stage ``number`` from iteration ``first`` on; a resumed run gets the same."""
     photos = config.photographs_per_batch if len(photographs) else 0
     views = config.batch - photos
-    order = data.shuffled(len(frames), config.seed)
+    stage = config.stages[number]
+    order = data.shuffled(min(len(frames), stage.seeds * frames_per_seed), config.seed + number)
     for _ in range(first * views):
         next(order)
-    for iteration in range(first, config.iterations):
-        rng = np.random.default_rng((config.seed, iteration))
+    for iteration in range(first, stage.iterations):
+        rng = np.random.default_rng((config.seed + number, iteration))
         seen, clean, rooms, things = [], [], [], []
         for slot in range(config.batch):
             if slot < views:
@@ -111,6 +151,8 @@ def batches(
                 rooms.append(-1)
             if rng.random() < 0.5:
                 picture, found = picture[:, ::-1], mirrored(found)
+            if stage.zoom_probability and rng.random() < stage.zoom_probability:
+                picture, found = zoomed(picture, found, focal_px, rng)
             target = jitter(picture.astype(np.float32) / np.float32(255.0), rng)
             clean.append(target)
             seen.append(degrade(target, rng) if rng.random() < 0.6 else target)
@@ -123,14 +165,14 @@ def batches(
         )
 
 
-def prefetched(source: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
-    """The same batches, made ahead by one thread; an error there is raised here."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+def prefetched(source: Iterator[T], depth: int = 4) -> Iterator[T]:
+    """The same items, made ahead by one thread; an error there is raised here."""
+    ready: queue.Queue[T | BaseException | None] = queue.Queue(depth)
 
     def work() -> None:
         try:
-            for batch in source:
-                ready.put(batch)
+            for item in source:
+                ready.put(item)
             ready.put(None)
         except BaseException as error:  # handed to the consumer, which raises it
             ready.put(error)
@@ -142,7 +184,14 @@ def prefetched(source: Iterator[Batch], depth: int = 4) -> Iterator[Batch]:
         yield item
 
 
-def loss_of(model: VisionModel, batch: Batch, steps: int, also: int, config: TrainConfig) -> Tensor:
+def loss_of(
+    model: VisionModel,
+    batch: Batch,
+    steps: int,
+    also: int,
+    config: TrainConfig,
+    overlap_weight: float = 0.0,
+) -> Tensor:
     """The loss of a refinement of ``steps`` steps.
 
     Every latent answers for its reconstruction, later ones more. The heads, which cost most, read
@@ -157,7 +206,7 @@ def loss_of(model: VisionModel, batch: Batch, steps: int, also: int, config: Tra
         total = total + weight * config.reconstruction_weight * error
     for index, weight in ((steps, 0.75), (also, 0.25)):
         maps, rooms = model.heads(unrolled.latents[index])
-        total = total + weight * detection_loss(maps, batch.targets)
+        total = total + weight * detection_loss(maps, batch.targets, overlap_weight)
         if bool((batch.rooms >= 0).any()):
             room = F.cross_entropy(rooms.float(), batch.rooms, ignore_index=-1)
             total = total + weight * config.room_weight * room
@@ -177,55 +226,72 @@ def track(average: VisionModel, model: VisionModel, decay: float) -> None:
             value.copy_(current[name])
 
 
+@dataclass(slots=True)
+class _Progress:
+    """What a checkpoint holds: where training is, and everything that it changes."""
+
+    stage: int
+    iteration: int
+    model: VisionModel
+    average: VisionModel
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+
+    def save(self, path: Path, key: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        state = {"key": key, "stage": self.stage, "iteration": self.iteration}
+        for name in ("model", "average", "optimiser", "schedule"):
+            state[name] = getattr(self, name).state_dict()
+        torch.save(state, part)
+        part.replace(path)
+
+
+def _begin(config: TrainConfig, number: int, average: VisionModel) -> _Progress:
+    """The start of a stage: from the average of the one before, with a fresh optimiser."""
+    stage, model = config.stages[number], VisionModel()
+    model.load_state_dict(average.state_dict())
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": weights, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=stage.learning_rate,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, stage.learning_rate, total_steps=stage.cycle or stage.iterations, pct_start=0.06
+    )
+    return _Progress(number, 0, model, average, optimiser, schedule)
+
+
+def _resume(config: TrainConfig, checkpoint: Path, key: str) -> _Progress:
+    """Where ``checkpoint`` left off if it belongs to these settings, else the very beginning."""
+    torch.manual_seed(config.seed)
+    state = _begin(config, 0, VisionModel())
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        if saved["key"] == key:
+            state = _begin(config, saved["stage"], state.average)
+            state.iteration = saved["iteration"]
+            for name in ("model", "average", "optimiser", "schedule"):
+                getattr(state, name).load_state_dict(saved[name])
+    return state
+
+
 def train(
     config: TrainConfig, views: data.ViewSet, focal_px: float, checkpoint: Path
 ) -> VisionModel:
     """The averaged trained model; continues from ``checkpoint`` where it fits these settings."""
-    torch.manual_seed(config.seed)
     frames = data.load(views)
     photographs = np.zeros((0, *frames.frames.shape[1:]), np.uint8)
     if config.photographs_per_batch:
         photographs, _ = data.photographs(PHOTOGRAPHS)
-    model, average = VisionModel(), VisionModel()
-    average.load_state_dict(model.state_dict())
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        fused=True,
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=config.iterations, pct_start=0.06
-    )
-    key, first = f"{config.digest} {views}", 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        if saved["key"] == key:
-            model.load_state_dict(saved["model"])
-            average.load_state_dict(saved["average"])
-            optimiser.load_state_dict(saved["optimiser"])
-            schedule.load_state_dict(saved["schedule"])
-            first = saved["iteration"]
-
-    def save(iteration: int) -> None:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        part = checkpoint.with_suffix(".part")
-        state = {
-            "key": key,
-            "iteration": iteration,
-            "model": model.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(),
-        }
-        torch.save(state, part)
-        part.replace(checkpoint)
-
-    model.train()
+    key = f"{config.digest} {views}"
+    state = _resume(config, checkpoint, key)
+    done = sum(stage.iterations for stage in config.stages[: state.stage]) + state.iteration
     with Progress(
         TextColumn("training"),
         BarColumn(),
@@ -233,29 +299,50 @@ def train(
         TimeRemainingColumn(),
         TextColumn("loss {task.fields[loss]:.3f}"),
     ) as bar:
-        task = bar.add_task("train", total=config.iterations, completed=first, loss=float("nan"))
-        running, started = None, time.perf_counter()
-        source = prefetched(batches(frames, photographs, config, first, focal_px))
-        for iteration, batch in enumerate(source, start=first):
-            steps = 2 if iteration < config.short_fraction * config.iterations else STEPS
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = loss_of(model, batch, steps, iteration % steps, config)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
-            track(average, model, min(config.average_decay, (1 + iteration) / (10 + iteration)))
-            value = float(loss.detach())
-            running = value if running is None else 0.98 * running + 0.02 * value
-            bar.update(task, advance=1, loss=running)
-            if (iteration + 1) % 100 == 0:
-                rate = (time.perf_counter() - started) / (iteration + 1 - first)
-                print(f"{iteration + 1}: loss {running:.4f}, {rate:.2f} s per batch", flush=True)
-            if (iteration + 1) % 250 == 0:
-                save(iteration + 1)
-    save(config.iterations)
-    return average.eval()
+        task = bar.add_task("train", total=config.iterations, completed=done, loss=float("nan"))
+        while True:
+            source = prefetched(
+                batches(
+                    frames,
+                    photographs,
+                    config,
+                    state.stage,
+                    state.iteration,
+                    focal_px,
+                    views.frames_per_seed,
+                )
+            )
+            running = None
+            for batch in source:
+                loss = _learn(state, batch, config)
+                running = loss if running is None else 0.98 * running + 0.02 * loss
+                bar.update(task, advance=1, loss=running)
+                if state.iteration % 100 == 0:
+                    bar.console.print(f"stage {state.stage} {state.iteration}: loss {running:.4f}")
+                if state.iteration % 250 == 0:
+                    state.save(checkpoint, key)
+            state.save(checkpoint, key)
+            if state.stage + 1 == len(config.stages):
+                return state.average.eval()
+            state = _begin(config, state.stage + 1, state.average)
+
+
+def _learn(state: _Progress, batch: Batch, config: TrainConfig) -> float:
+    """One batch; returns its loss."""
+    stage, iteration = config.stages[state.stage], state.iteration
+    steps = 2 if iteration < stage.short_fraction * stage.iterations else STEPS
+    state.model.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = loss_of(state.model, batch, steps, iteration % steps, config, stage.overlap_weight)
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.model.parameters(), 5.0)
+    state.optimiser.step()
+    state.schedule.step()
+    decay = min(config.average_decay, (1 + iteration) / (10 + iteration))
+    track(state.average, state.model, decay)
+    state.iteration += 1
+    return float(loss.detach())
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -264,8 +351,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    defaults = TrainConfig()
-    parser.add_argument("--iterations", type=int, default=defaults.iterations, metavar="N")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, metavar="X", help="train X times as long (default 1)"
+    )
     parser.add_argument(
         "--seeds",
         type=int,
@@ -281,6 +369,23 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def scaled(config: TrainConfig, factor: float) -> TrainConfig:
+    """The same training with every stage ``factor`` times as long."""
+    if not 0.0 < factor <= 100.0:
+        raise ConfigError(f"--scale {factor} must be in (0, 100]")
+    return replace(
+        config,
+        stages=tuple(
+            replace(
+                stage,
+                iterations=max(round(factor * stage.iterations), 1),
+                cycle=math.ceil(factor * stage.cycle),
+            )
+            for stage in config.stages
+        ),
+    )
+
+
 def _render_all(sets: list[data.ViewSet], workers: int) -> None:
     with Progress(TextColumn("rendering"), BarColumn(), MofNCompleteColumn()) as bar:
         task = bar.add_task("render", total=sum(views.seeds for views in sets))
@@ -294,7 +399,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(max(arguments.threads, 1))
     cv2.setNumThreads(1)
     try:
-        config = TrainConfig(iterations=arguments.iterations)
+        config = scaled(TrainConfig(), arguments.scale)
         views = replace(data.TRAIN_VIEWS, seeds=arguments.seeds)
         held_out = [data.VALIDATION_VIEWS, data.TEST_VIEWS]
         _render_all([*([] if arguments.evaluate_only else [views]), *held_out], 2)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.vision.layout import DETECTION_CHANNELS, GRID, LARGE, SMALL, Slot
-from models.vision.reading import SlotCalibration, overlaps, things_in
+from models.vision.reading import SlotCalibration, relations, things_in
 
 
 def empty() -> np.ndarray:
@@ -55,6 +55,16 @@ def test_neighbours_that_agree_are_one_thing() -> None:
     assert [round(f.logit) for f in found] == [3, 2]
 
 
+def test_a_second_guess_beside_the_first_is_no_second_thing() -> None:
+    maps = empty()
+    put(maps, SMALL, "tray", 6, 6, 3.0, log_height=-1.5)
+    put(maps, SMALL, "tray", 7, 6, 2.0, log_height=-1.5)
+    put(maps, SMALL, "tray", 6, 9, 1.0)
+    (first, far) = things_in(maps)
+    assert first.box_px[1] > 6 * 16, "a guess that disagrees does not move the first"
+    assert round(far.logit) == 1
+
+
 def test_two_classes_on_one_box_leave_the_surer_one() -> None:
     maps = empty()
     put(maps, LARGE, "fridge", 6, 6, 1.0)
@@ -85,7 +95,10 @@ def test_nothing_in_empty_maps() -> None:
         things_in(np.zeros((3, 7, 7), np.float32))
 
 
-def test_overlaps() -> None:
+def test_relations_of_boxes() -> None:
     box = np.array([0, 0, 2, 2], np.float32)
-    others = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], np.float32)
-    assert overlaps(box, others) == pytest.approx([1.0, 1 / 3, 0.0])
+    others = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 0, 7, 2], [0, 0, 1, 1]], np.float32)
+    overlap, inside, apart_px = relations(box, others)
+    assert overlap == pytest.approx([1.0, 1 / 3, 0.0, 0.25])
+    assert inside == pytest.approx([1.0, 0.5, 0.0, 1.0])
+    assert apart_px == pytest.approx([0.0, 1.0, 5.0, math.hypot(0.5, 0.5)])

@@ -9,11 +9,13 @@ import pytest
 
 pytest.importorskip("torch", reason="training targets need torch (extra 'train')")
 
-from models.vision.augment import degrade, jitter, mirrored
+import torch
+
+from models.vision.augment import degrade, jitter, mirrored, zoomed
 from models.vision.data import LABELS, THING
 from models.vision.layout import DETECTION_CHANNELS, GRID, SLOTS
 from models.vision.reading import things_in
-from models.vision.targets import slot_targets
+from models.vision.targets import batch_targets, detection_loss, overlap_loss, slot_targets
 
 FOCAL_PX = 146.0
 THINGS = np.array(
@@ -31,7 +33,7 @@ def taught(things: np.ndarray) -> np.ndarray:
     """Maps of a network that learned the targets perfectly."""
     maps = np.zeros((DETECTION_CHANNELS, GRID, GRID), np.float32)
     for slot in SLOTS:
-        classes, geometry, _ = slot_targets(things, slot, FOCAL_PX)
+        classes, geometry, _, _ = slot_targets(things, slot, FOCAL_PX)
         end = slot.first_channel + slot.channels
         maps[slot.first_channel : end] = np.concatenate(
             [np.where(classes == 1, 5.0, -9.0).astype(np.float32), geometry]
@@ -60,11 +62,28 @@ def test_mirroring_twice_changes_nothing() -> None:
     assert once["bearing_rad"][0] == pytest.approx(-0.3)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_zoomed_view_keeps_boxes_on_their_things(seed: int) -> None:
+    picture = np.zeros((224, 224, 3), np.uint8)
+    picture[90:130, 100:140] = 255
+    bearing = -math.atan2(120 - 112, FOCAL_PX)
+    thing = np.array([(0, (100, 90, 140, 130), 2.0, bearing, 1600)], THING)
+    large, things = zoomed(picture, thing, FOCAL_PX, np.random.default_rng(seed))
+    rows, cols = np.nonzero(large[:, :, 0] > 127)
+    seen = (cols.min(), rows.min(), cols.max() + 1, rows.max() + 1)
+    assert tuple(things["box_px"][0]) == pytest.approx(seen, abs=1.5)
+    zoom = 2.0 / float(things["distance_m"][0])
+    assert 1.0 <= zoom <= 1.26
+    column = 112 - FOCAL_PX * math.tan(float(things["bearing_rad"][0]))
+    assert column == pytest.approx(0.5 * (seen[0] + seen[2]), abs=1.5)
+
+
 def test_a_hardly_visible_thing_is_neither_required_nor_forbidden() -> None:
     hidden = THINGS[1:2].copy()
     hidden["visible_px"] = 3
-    classes, _, positive = slot_targets(hidden, SLOTS[1], FOCAL_PX)
+    classes, _, positive, located = slot_targets(hidden, SLOTS[1], FOCAL_PX)
     assert not positive.any()
+    assert not located.any()
     assert (classes[SLOTS[1].classes.index("apple")] == -1).any()
     assert not (classes == 1).any()
 
@@ -77,3 +96,23 @@ def test_degrading_is_random_but_repeatable_and_keeps_the_range() -> None:
         assert all(out.shape == picture.shape for out in outs)
         assert all(out.min() >= 0.0 and out.max() <= 1.0 for out in outs)
         assert any(not np.array_equal(out, picture) for out in outs)
+
+
+def test_overlap_loss_is_zero_for_the_same_box_and_grows_with_the_shift() -> None:
+    truth = torch.zeros(4, 6)
+    shifted = truth.clone()
+    shifted[:, 0] = torch.tensor([0.0, 0.25, 0.5, 3.0])
+    loss = overlap_loss(shifted, truth, 16.0)
+    assert float(loss[0]) == 0.0
+    assert (loss.diff() > 0).all()
+    assert float(loss[3]) > 1.0, "boxes apart cost more than boxes that touch"
+
+
+@pytest.mark.parametrize("overlap_weight", [0.0, 1.0])
+def test_perfect_maps_cost_next_to_nothing(overlap_weight: float) -> None:
+    targets = batch_targets([THINGS], FOCAL_PX)
+    perfect = torch.from_numpy(taught(THINGS))[None]
+    good = float(detection_loss(perfect, targets, overlap_weight))
+    shifted = perfect.roll(1, dims=3)
+    assert good < 0.01
+    assert float(detection_loss(shifted, targets, overlap_weight)) > 100 * good

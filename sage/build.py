@@ -36,6 +36,7 @@ from sage.worlds.static_map import StaticMap
 logger = logging.getLogger(__name__)
 
 PLUGIN_GROUP = "sage.plugins"
+_LONGEST_LATENCY_S = 0.2
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
 OnScene = Callable[[Observation, Scene], None]
@@ -145,6 +146,7 @@ class Runtime:
         self.agent: Agent | None = None
         self._effector = effector
         self._plan: tuple[ActionPlan, float] | None = None
+        self._latency_s = 0.03
         self._camera_plugins: list[str] = []
         if vision is not None:
             self._see_with(vision, self._take_scene)
@@ -178,6 +180,7 @@ class Runtime:
                 order.y_m,
                 order.tolerance_m,
                 order.yaw_rad,
+                start_s=observation.captured_s + self._latency_s,
                 previous=plan,
                 previous_start_s=began_s,
             )
@@ -247,6 +250,9 @@ class Runtime:
             self._plan = None  # the order to drive was taken back meanwhile
             return
         self._plan = plan, task.start_s
+        # A plan is made for the moment when it will reach the wheels: as late as the last ones.
+        took_s = min(_LONGEST_LATENCY_S, max(0.0, self.clock.now_s() - task.captured_s))
+        self._latency_s += 0.1 * (took_s - self._latency_s)
         linear_m_s, angular_rad_s = plan.twists[0]
         self._propose(Twist(float(linear_m_s), float(angular_rad_s)), task.captured_s)
 

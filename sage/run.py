@@ -22,6 +22,8 @@ if __name__ == "__main__":  # before anything else of ours is imported
     secure_imports()
 
 from sage.irp.errors import ConfigError
+from sage.skills.grammar import parse
+from sage.skills.intent import Intent
 
 if TYPE_CHECKING:
     from sage.build import RunConfig, Runtime
@@ -231,12 +233,13 @@ class Speaker:
     def _listen(self) -> None:
         assert self._agent is not None
         for line in sys.stdin:
-            text = line.strip()
-            if text.lower().rstrip(".!") in ("stop", "halt", "freeze"):
-                self._waiting.clear()
-                self._agent.hear(text)  # does not wait its turn
-            elif text:
-                self._waiting.append(text)
+            if not (text := line.strip()):
+                continue
+            self._waiting.append(text)
+            understood = parse(text)
+            if isinstance(understood, Intent) and understood.kind == "stop":
+                while self._waiting:  # does not wait its turn, and ends what waits before it
+                    self._agent.hear(self._waiting.popleft())
         self._listening = False
 
 

@@ -13,7 +13,7 @@ import pytest
 
 BAD = [
     (["--camera", "sim:aparment"], "sim:apartment"),
-    (["--camera", "telepathy:0"], "sim, file, camera"),
+    (["--camera", "telepathy:0"], "sim:apartment"),
     (["--camera", "file:/does/not/exist.avi"], "/does/not/exist.avi"),
     (["--camera", "camera:97"], "97"),
     (["--robot", "python:nowhere:Base"], "nowhere"),
@@ -57,7 +57,7 @@ def test_bad_input_is_one_line_that_names_it(
         ("orchestrator: {cycle_s: 99}", "cycle_s"),
         ("vision: {max_steps: many}", "vision.max_steps"),
         ("limits: {hold_s: 3}", "hold_s"),
-        ("camera: [", "line"),
+        ("camera: [", "robot.yaml:1"),
     ],
 )
 def test_a_bad_configuration_is_named(text: str, named: str, tmp_path: Path) -> None:

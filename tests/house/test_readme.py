@@ -1,0 +1,31 @@
+"""The README's snippet runs as it stands, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_the_plugin_in_the_readme_runs(repository: Path, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(), re.S)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1.41421356")
+
+
+def test_every_benchmark_in_the_readme_exists(repository: Path) -> None:
+    named = set(re.findall(r"python -m benchmarks\.(\w+)", (repository / "README.md").read_text()))
+    assert named
+    for name in named:
+        assert (repository / "benchmarks" / f"{name}.py").is_file(), name
+
+
+def test_every_picture_in_the_readme_exists(repository: Path) -> None:
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (repository / "README.md").read_text())
+    assert pictures
+    for picture in pictures:
+        assert (repository / picture).is_file(), picture

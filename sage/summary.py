@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from sage.worlds.apartment.judge import judge
 from sage.worlds.apartment.truth import Truth
 
 _SHEET_FRAMES = 12
+_WAY_POSES = 20_000
+_WAY_STEP_M = 0.03
 _EXIT_INTERRUPTED = 130
 
 
@@ -140,8 +142,8 @@ class Recorder:
         self._plugins: defaultdict[str, PluginFigures] = defaultdict(PluginFigures)
         self._judged: list[Judged] = []
         self._last: tuple[UInt8Array, Scene] | None = None
-        self._kept: list[tuple[UInt8Array, Scene, str]] = []
-        self._way: list[Pose] = []
+        self._kept: deque[tuple[UInt8Array, Scene, str]] = deque(maxlen=_SHEET_FRAMES)
+        self._way: deque[Pose] = deque(maxlen=_WAY_POSES)
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -162,14 +164,17 @@ class Recorder:
             self._judge(event)
 
     def saw(self, observation: Observation, scene: Scene) -> None:
-        """Keep the newest frame, and one that shows the most so far when nothing is asked."""
+        """Keep the newest frame; without a robot, one a second until the sheet is full."""
         frame: Frame = observation.data
         robot = self._robot
         with self._lock:
             self._last = frame.rgb, scene
             if robot is not None:
-                self._way.append(robot.navigator.pose_at(scene.captured_s))
-            if robot is None and len(self._kept) < _SHEET_FRAMES:
+                pose = robot.navigator.pose_at(scene.captured_s)
+                way = self._way
+                if not way or way[-1].distance_to(pose.x_m, pose.y_m) > _WAY_STEP_M:
+                    way.append(pose)
+            elif len(self._kept) < _SHEET_FRAMES:
                 before = self._kept[-1][1].captured_s if self._kept else -1e9
                 if scene.captured_s - before > 1.0:
                     self._kept.append((frame.rgb, scene, f"{len(scene.detections)} things"))
@@ -194,17 +199,21 @@ class Recorder:
         agrees: bool | None = None
         why = "there is none"
         if self._truth is not None:
-            agrees, why = judge(report, self._truth(), self._robot.start)
+            try:
+                agrees, why = judge(report, self._truth(), self._robot.start)
+            except SageError as error:  # the world has gone, which ends the run
+                why = str(error)
         with self._lock:
             self._judged.append(Judged(report, agrees, why))
-            if self._last is not None:
+            stood_still = report.intent is not None and report.intent.kind == "stop"
+            if self._last is not None and not stood_still:
                 self._kept.append((*self._last, f"{report.text}\n{event.phase}: {event.text}"))
 
     def _draw(self) -> Path | None:
         from sage.view.frames import contact_sheet, draw_scene, save_picture
 
         with self._lock:
-            kept = self._kept[:_SHEET_FRAMES]
+            kept = tuple(self._kept)
         if not kept:
             return None
         pictures = [(draw_scene(rgb, scene, min_width_px=448), text) for rgb, scene, text in kept]
@@ -224,7 +233,7 @@ class Recorder:
         grid = robot.navigator.snapshot()
         return floor_plan(
             robot.navigator.static_map,
-            self._way,
+            tuple(self._way),
             [
                 Mark(robot.start.x_m, robot.start.y_m, "start", "start"),
                 *(Mark(s.x_m, s.y_m, s.label, "found") for s in robot.sightings.all()),

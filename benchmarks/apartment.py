@@ -184,7 +184,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--seeds", default="0:12", metavar="A:B", help="apartments (default 0:12)")
     options.add_argument("--commands", type=int, default=8, help="per apartment, 1 to 8")
-    options.add_argument("--controls", type=int, help="apartments for the controls (default all)")
+    options.add_argument(
+        "--controls", type=int, default=4, help="apartments for each control (default 4)"
+    )
     options.add_argument("--limit", type=float, default=180.0, help="virtual seconds a command")
     options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     options.add_argument("--verbose", action="store_true", help="every command, not only failures")
@@ -192,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     seeds, count = seeds_of(args.seeds), args.commands
     if not 1 <= count <= 8:
         raise ConfigError(f"--commands must lie in 1 to 8, got {count}")
-    controls = len(seeds) if args.controls is None else args.controls
+    controls = max(0, args.controls)
     if args.quick:
         seeds, count, controls = seeds[:1], 3, min(1, controls)
         args.limit = min(args.limit, 40.0)

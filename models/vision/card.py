@@ -18,7 +18,7 @@ from models.vision.reading import Calibration
 from sage.worlds.apartment.robot import CAMERA
 
 if TYPE_CHECKING:
-    from models.vision.train import TrainConfig
+    from models.vision.settings import TrainConfig
 
 
 def make_card(

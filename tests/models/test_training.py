@@ -17,13 +17,14 @@ pytest.importorskip("mujoco", reason="views are rendered by MuJoCo")
 import torch
 
 from models.vision import data, train
+from models.vision.settings import Stage, TrainConfig, scaled
 from sage.irp import ConfigError
 
 VIEWS = data.ViewSet(990_000, 1, 6)
-CONFIG = train.TrainConfig(
+CONFIG = TrainConfig(
     stages=(
-        train.Stage(6, 2e-3, 0.5, 0.0, seeds=1),
-        train.Stage(4, 1e-3, 0.0, 1.0, seeds=1, zoom_probability=0.5, cycle=5),
+        Stage(6, 2e-3, 0.5, 0.0, seeds=1),
+        Stage(4, 1e-3, 0.0, 1.0, seeds=1, zoom_probability=0.5, cycle=5),
     ),
     batch=4,
     photographs_per_batch=0,
@@ -98,9 +99,9 @@ def test_training_lowers_the_loss_and_resumes(tmp_path: Path) -> None:
 
 
 def test_a_scaled_run_keeps_its_stages() -> None:
-    assert [s.iterations for s in train.scaled(CONFIG, 0.5).stages] == [3, 2]
+    assert [s.iterations for s in scaled(CONFIG, 0.5).stages] == [3, 2]
     with pytest.raises(ConfigError, match=r"--scale 0\.0 must be in"):
-        train.scaled(CONFIG, 0.0)
+        scaled(CONFIG, 0.0)
 
 
 def test_seeds_of_the_benchmark_are_refused() -> None:
@@ -116,6 +117,6 @@ def test_settings_out_of_range() -> None:
     with pytest.raises(ConfigError, match="photographs_per_batch 99 in"):
         replace(CONFIG, photographs_per_batch=99)
     with pytest.raises(ConfigError, match="iterations 0 must be"):
-        train.Stage(0, 1e-3, 0.0, 0.0, seeds=1)
+        Stage(0, 1e-3, 0.0, 0.0, seeds=1)
     with pytest.raises(ConfigError, match=r"short_fraction 2\.0"):
-        train.Stage(1, 1e-3, 2.0, 0.0, seeds=1)
+        Stage(1, 1e-3, 2.0, 0.0, seeds=1)

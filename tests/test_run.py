@@ -124,7 +124,7 @@ def test_ctrl_c_ends_in_order_with_a_summary(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_loses_neither_the_summary_nor_the_run(tmp_path: Path) -> None:
-    done = sage("--seed", "1", "--say", "stop", "--out", "/dev/full/runs", cwd=tmp_path)
+    done = sage("--seed", "1", "--say", "come back", "--out", "/dev/full/runs", cwd=tmp_path)
     assert done.returncode == 2
     assert "1 of 1 commands done" in done.stdout
     assert "/dev/full/runs" in done.stdout + done.stderr

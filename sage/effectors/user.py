@@ -65,7 +65,7 @@ class UserEffector:
     def _call(self, method: str, *arguments: object) -> Any:
         try:
             return getattr(self._base, method)(*arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.debug("%s: %s() raised", self.uri, method, exc_info=True)
             raise DeviceError(
                 f"{self.uri}: {method}() raised {type(error).__name__}: {_line(error)}"
@@ -89,7 +89,7 @@ def open_user(uri: DeviceUri, clock: Clock) -> UserEffector:
             raise ConfigError(f"{uri.text}: {class_name} has no method {signature}")
     try:
         base = factory(**uri.options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.debug("%s: the constructor raised", uri.text, exc_info=True)
         raise DeviceError(
             f"{uri.text}: {class_name}() raised {type(error).__name__}: {_line(error)}"

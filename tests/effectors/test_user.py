@@ -116,6 +116,12 @@ BAD = [
         ["Base() raised OSError: no port"],
     ),
     (
+        "constructor exits",
+        "import sys\n" + body("    def __init__(self): sys.exit('no port')\n" + APPLY + STOP),
+        DeviceError,
+        ["Base() raised SystemExit: no port"],
+    ),
+    (
         "constructor wants more",
         body("    def __init__(self, port): pass\n" + APPLY + STOP),
         DeviceError,
@@ -159,6 +165,17 @@ def test_failures_of_its_methods_are_one_line(here: Path):
     with pytest.raises(DeviceError, match=r"stop\(\) raised OSError: cable cut"):
         base.close()
     assert base._base.log == ["stop", "close"]  # closed all the same
+
+
+def test_a_method_that_exits_is_a_device_error(here: Path):
+    methods = "    def apply(self, twist, captured_s): sys.exit(3)\n"
+    methods += "    def stop(self): sys.exit('gone')\n"
+    (here / "my_robot.py").write_text("import sys\n" + body(methods))
+    base = start("python:my_robot:Base")
+    with pytest.raises(DeviceError, match=r"apply\(\) raised SystemExit: 3"):
+        base.apply(Twist(0.1), 0.0)
+    with pytest.raises(DeviceError, match=r"stop\(\) raised SystemExit: gone"):
+        base.close()
 
 
 def test_apply_must_say_what_was_sent(here: Path):

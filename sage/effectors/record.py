@@ -94,14 +94,17 @@ def open_record(uri: DeviceUri, clock: Clock) -> RecordEffector:
     """
     read_options(uri, {})
     place = uri.place.removeprefix("//")
-    path = Path(place).expanduser()
     if not place:
         raise ConfigError(f"{uri.text!r} names no file; write record:PATH.jsonl")
-    if path.is_dir():
-        raise DeviceError(f"{uri.text}: {path} is a folder; write record:PATH.jsonl")
-    if not path.absolute().parent.is_dir():
-        raise DeviceError(f"{uri.text}: there is no folder {path.absolute().parent}; create it")
     try:
+        path = Path(place).expanduser()
+    except RuntimeError:
+        raise DeviceError(f"{uri.text}: {place} cannot be written: no such user's home") from None
+    try:
+        if path.is_dir():
+            raise DeviceError(f"{uri.text}: {path} is a folder; write record:PATH.jsonl")
+        if not path.absolute().parent.is_dir():
+            raise DeviceError(f"{uri.text}: there is no folder {path.absolute().parent}; create it")
         stream = io.FileIO(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644), "r+")
     except OSError as error:
         raise DeviceError(f"{uri.text}: {path} cannot be written: {error.strerror}") from None

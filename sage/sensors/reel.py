@@ -147,11 +147,21 @@ class PictureReel:
 
 
 def open_reel(uri: DeviceUri) -> Reel:
-    """The video, picture or folder that a ``file:`` URI names."""
+    """The video, picture or folder that a ``file:`` URI names; DeviceError where it is none."""
     place = uri.place.removeprefix("//")
-    path = Path(place).expanduser()
     if not place:
         raise DeviceError(f"{uri.text!r} names no file; write file:PATH ({FORMATS})")
+    try:
+        return _open_path(uri, Path(place).expanduser())
+    except OSError as error:  # no permission on the way to it, a name too long, ...
+        raise DeviceError(
+            f"{uri.text}: {place} cannot be read: {error.strerror or error}"
+        ) from None
+    except RuntimeError:
+        raise DeviceError(f"{uri.text}: {place} cannot be read: no such user's home") from None
+
+
+def _open_path(uri: DeviceUri, path: Path) -> Reel:
     if path.is_dir():
         paths = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
         if not paths:

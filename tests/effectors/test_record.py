@@ -143,3 +143,11 @@ def test_a_file_that_may_not_be_written_is_one_line(tmp_path: Path):
         pytest.skip("runs as a user who may write everything")
     with pytest.raises(DeviceError, match=r"run\.jsonl cannot be written"):
         open_effector(f"record:{path}", clock=VirtualClock())
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/x.jsonl"])
+def test_a_path_that_cannot_be_looked_up_is_one_line(place: str):
+    with pytest.raises(DeviceError) as caught:
+        open_effector(f"record:{place}", clock=VirtualClock())
+    assert f"{place} cannot be written: " in str(caught.value)
+    assert "\n" not in str(caught.value)

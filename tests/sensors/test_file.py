@@ -259,3 +259,21 @@ def test_a_machine_too_slow_for_the_frame_rate_still_shows_frames(make_film):
     counts = source.counts()
     assert counts.dropped["superseded"] > counts.produced // 2
     assert counts.dropped["superseded"] < counts.produced
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/x.mp4"])
+def test_a_path_that_cannot_be_looked_up_is_one_line(place: str):
+    with pytest.raises(DeviceError) as caught:
+        open_source(f"file:{place}", clock=RealClock())
+    assert f"{place} cannot be read: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_listed_is_one_line(tmp_path: Path, monkeypatch):
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DeviceError) as caught:
+        open_source(f"file:{tmp_path}", clock=RealClock())
+    assert str(caught.value) == f"file:{tmp_path}: {tmp_path} cannot be read: Permission denied"

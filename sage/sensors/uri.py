@@ -13,7 +13,8 @@ from urllib.parse import unquote_plus
 from sage.irp.errors import ConfigError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
-_PASSWORD = re.compile(r"(//[^/@:]*:)[^@]*(@)")
+# Up to the last @ of the authority; a password with a bare / in it ends at the first @ after.
+_PASSWORD = re.compile(r"(//[^/:]*:)(?:[^/]*|[^@]*)(@)")
 _FLAGS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 

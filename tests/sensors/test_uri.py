@@ -11,7 +11,7 @@ import pytest
 from sage.clock import RealClock, VirtualClock
 from sage.irp.errors import ConfigError, DeviceError, SageError
 from sage.sensors import SOURCES, check_source, open_source
-from sage.sensors.uri import Option, read_options
+from sage.sensors.uri import Option, parse_uri, read_options
 
 BAD = [
     # uri, error, what its text must hold
@@ -115,3 +115,17 @@ def test_a_file_name_may_hold_a_question_mark(tmp_path: Path):
 def test_errors_are_of_the_users_tree():
     assert issubclass(ConfigError, SageError)
     assert issubclass(DeviceError, SageError)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://me:p@ss@robot/live", "rtsp://me:***@robot/live"),
+        ("rtsp://me@home:pass@robot:554/a", "rtsp://me@home:***@robot:554/a"),
+        ("rtsp://me:pa/ss@robot/live", "rtsp://me:***@robot/live"),
+        ("rtsp://me:p@ss@robot/live@2", "rtsp://me:***@robot/live@2"),
+        ("rtsp://robot:554/live", "rtsp://robot:554/live"),
+    ],
+)
+def test_a_password_is_hidden_whatever_it_holds(text: str, shown: str):
+    assert parse_uri(text, {"rtsp": "rtsp://HOST"}, kind="source").text == shown

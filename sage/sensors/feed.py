@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 STOP_WAIT_S = 2.0
 """How long ``stop`` waits for a thread that is stuck in a device or in a consumer."""
 
+COMPLAIN_EVERY_S = 10.0
+"""How often a consumer that keeps raising is reported again."""
+
 
 class Feed:
     """Hands observations to ``deliver``, and keeps the books.
@@ -40,7 +43,8 @@ class Feed:
         self._thread: threading.Thread | None = None
         self._waiting = 0  # published, and neither delivered nor dropped yet
         self._closed = False
-        self._complained = False
+        self._failures = 0
+        self._complained_s: float | None = None
 
     def open(self, deliver: Deliver, *, name: str) -> None:
         """Begin to deliver; a feed opens once."""
@@ -55,6 +59,11 @@ class Feed:
     def closed(self) -> bool:
         """True after ``close``."""
         return self._closed
+
+    @property
+    def failures(self) -> int:
+        """How often the consumer raised on the feed's own thread."""
+        return self._failures
 
     @property
     def idle(self) -> bool:
@@ -122,12 +131,18 @@ class Feed:
             try:
                 self._hand_over(observation)
             except Exception:
-                if not self._complained:  # the consumer's fault, and it must not end the source
-                    self._complained = True
-                    log.exception("the consumer of %s raised", observation.source)
+                self._complain(observation.source)
             finally:
                 with self._lock:
                     self._waiting -= 1
+
+    def _complain(self, source: str) -> None:
+        """The consumer's fault: it must not end the source, nor flood the log."""
+        self._failures += 1
+        now_s = self._clock.now_s()
+        if self._complained_s is None or now_s - self._complained_s >= COMPLAIN_EVERY_S:
+            self._complained_s = now_s
+            log.exception("the consumer of %s raised (failures so far: %d)", source, self._failures)
 
     def _hand_over(self, observation: Observation) -> None:
         with self._lock:

@@ -206,8 +206,8 @@ def test_after_close_nothing_is_delivered():
         feed.open(got.append, name="test")
 
 
-def test_a_consumer_that_raises_is_logged_once_and_does_not_end_the_source(caplog):
-    clock = RealClock()
+def test_a_consumer_that_raises_is_counted_logged_at_intervals_and_ends_nothing(caplog):
+    clock = VirtualClock()
     feed = Feed(clock, inline=False)
 
     def deliver(_: Observation) -> None:
@@ -217,9 +217,14 @@ def test_a_consumer_that_raises_is_logged_once_and_does_not_end_the_source(caplo
     for number in range(3):
         feed.publish(observation(clock.now_s(), number))
         until(lambda: feed.idle)
-    feed.close()
-    assert feed.counts().delivered == 3
     assert len(caplog.records) == 1
+    clock.advance_to(60.0)
+    feed.publish(observation(clock.now_s(), 3))
+    until(lambda: feed.idle)
+    feed.close()
+    assert feed.counts().delivered == feed.failures == 4
+    assert len(caplog.records) == 2
+    assert "failures so far: 4" in caplog.text
 
 
 def test_a_consumer_may_stop_the_source_it_is_called_from(caplog):

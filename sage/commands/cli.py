@@ -10,12 +10,14 @@ message names; 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from sage.irp.errors import ConfigError, SageError
 
@@ -86,21 +88,78 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def run_guarded(function: Callable[[], int]) -> int:
-    """Call ``function``; an error of ours becomes one line, Ctrl-C becomes 130."""
+    """Call ``function``; an error of ours or of the system becomes one line, Ctrl-C becomes 130."""
+    _ready_streams()
     try:
         code = function()
-        sys.stdout.flush()  # so that a closed pipe is noticed here and not at exit
-        return code
     except SageError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return EXIT_USAGE
+        _complain(f"error: {one_line(error)}")
+        code = EXIT_USAGE
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        _complain("stopped")
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output (`| head`) has seen enough. Nothing may write there any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_OK
+    except OSError as error:
+        lost = _flushed()
+        _complain(_unwritten(lost) if lost else f"error: {one_line(error)}")
+        return EXIT_USAGE
+    except SystemExit:  # of a parser, after its help or its complaint
+        lost = _flushed()
+        if lost is None or isinstance(lost, BrokenPipeError):
+            raise
+        _complain(_unwritten(lost))
+        return EXIT_USAGE
+    lost = _flushed()  # here, because at exit nobody could answer
+    if lost is None or code in (EXIT_USAGE, EXIT_INTERRUPTED):
+        return code
+    if isinstance(lost, BrokenPipeError):  # whoever read our output (`| head`) has seen enough
         return EXIT_OK
+    _complain(_unwritten(lost))
+    return EXIT_USAGE
+
+
+def _ready_streams() -> None:
+    """Let every text be written: nowhere if a stream is closed, escaped if it cannot encode it."""
+    # In this order each gets its own number, which no later file or socket can then take.
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flushed() -> OSError | None:
+    """Flush the standard output; what went wrong, after which nothing is written there."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _silence(sys.stdout)
+        return error
+    return None
+
+
+def _complain(text: str) -> None:
+    """Print a line on the standard error, if that can still be written."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what a stream still holds, and all that follows, nowhere."""
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def _unwritten(error: OSError) -> str:
+    return f"error: the standard output cannot be written: {error.strerror or one_line(error)}"
 
 
 def one_line(error: BaseException) -> str:

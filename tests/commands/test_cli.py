@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,3 +118,47 @@ def test_a_closed_pipe_is_no_error(repository: Path) -> None:
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def shell(command: str, repository: Path, **environment: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        command.replace("python", f"'{sys.executable}'", 1),
+        shell=True,
+        cwd=repository,
+        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_written_nowhere(closed: str, repository: Path) -> None:
+    code, _, complaint = shell(f"python -m sage --help {closed}", repository)
+    assert (code, complaint) == (0, "")
+    assert shell(f"python -m sage nonsense {closed}", repository)[0] == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", ["--help", "models", "models --help"])
+def test_a_full_disk_is_one_line(arguments: str, repository: Path) -> None:
+    assert shell(f"python -m sage {arguments} > /dev/full", repository) == (
+        2,
+        "",
+        "error: the standard output cannot be written: No space left on device\n",
+    )
+    assert shell("python -m sage nonsense 2> /dev/full", repository)[0] == 2
+
+
+def test_an_error_of_the_system_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted(monkeypatch, raising(PermissionError(13, "Permission denied", "out.json")))
+    assert cli.main(["try"]) == 2
+    assert capsys.readouterr().err == "error: [Errno 13] Permission denied: 'out.json'\n"
+
+
+def test_what_a_stream_cannot_encode_is_escaped(repository: Path) -> None:
+    code, _, complaint = shell("python -m sage caf\u00e9", repository, PYTHONIOENCODING="ascii")
+    assert code == 2
+    assert "unknown command 'caf\\xe9'" in complaint

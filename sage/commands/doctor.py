@@ -28,8 +28,11 @@ DISTRIBUTION = "sage-irp"
 RENDER_TIMEOUT_S = 60.0
 FREE_DISK_MB = 200
 
-# Runs in a process of its own: a broken driver may end the interpreter.
+# Runs in a process of its own: a broken driver may end the interpreter. Its current folder is no
+# place to import from: somebody's own numpy.py there is none of SAGE's.
 RENDER = """
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
 import os, time
 os.environ.setdefault("MUJOCO_GL", "egl")
 import mujoco
@@ -180,11 +183,18 @@ def check_cameras(devices: Path = Path("/dev")) -> Iterator[Finding]:
 
 def check_folders() -> Iterator[Finding]:
     """Whether a run can leave its results here."""
-    for name, folder in (
-        ("current folder", Path.cwd()),
-        ("temporary folder", Path(tempfile.gettempdir())),
-    ):
-        free_mb = shutil.disk_usage(folder).free / 1e6
+    places: tuple[tuple[str, Callable[[], Path]], ...] = (
+        ("current folder", Path.cwd),
+        ("temporary folder", lambda: Path(tempfile.gettempdir())),
+    )
+    for name, place in places:
+        try:
+            folder = place()
+            free_mb = shutil.disk_usage(folder).free / 1e6
+        except OSError as error:
+            detail = f"cannot be used: {error.strerror or error}"
+            yield Finding(name, "warning", detail, "start in a folder of yours")
+            continue
         if not os.access(folder, os.W_OK):
             yield Finding(
                 name, "warning", f"{folder} cannot be written", "start in a folder of yours"

@@ -113,3 +113,25 @@ def test_cameras_are_listed_by_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_full_disk_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10e6))
     assert [finding.level for finding in doctor.check_folders()] == ["warning", "warning"]
+
+
+def test_a_deleted_current_folder_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    current = next(doctor.check_folders())
+    assert (current.check, current.level) == ("current folder", "warning")
+    assert "No such file or directory" in current.detail
+
+
+def test_files_of_the_current_folder_do_not_shadow_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('mine')")
+    (tmp_path / "mujoco.py").write_text("raise SystemExit('mine')")
+    monkeypatch.chdir(tmp_path)
+    (finding,) = doctor.check_rendering()
+    assert "mine" not in finding.detail

@@ -60,13 +60,28 @@ class ControlConfig:
             ("steps", 5, 200),
             ("step_s", 0.02, 0.5),
             ("knots", 2, 50),
+            ("noise_linear_m_s", 0.001, 10.0),
+            ("noise_angular_rad_s", 0.001, 30.0),
             ("noise_decay", 0.3, 1.0),
             ("elite", 1, 1000),
+            ("judged", 1, 100),
             ("margin_m", 0.0, 0.3),
+            ("comfort_m", 0.0, 5.0),
+            ("weight_end", 0.0, 1000.0),
+            ("weight_near", 0.0, 1000.0),
+            ("weight_yaw", 0.0, 1000.0),
+            ("weight_crowding", 0.0, 1000.0),
+            ("weight_reverse", 0.0, 1000.0),
+            ("weight_smooth", 0.0, 1000.0),
+            ("weight_collision", 0.0, 10000.0),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"control.{name} is {value}; valid: {low} to {high}")
+        if self.elite >= self.samples:
+            raise ConfigError(
+                f"control.elite is {self.elite}; valid: 1 to samples - 1 ({self.samples - 1})"
+            )
         if self.knots > self.steps:
             raise ConfigError(f"control.knots is {self.knots}; valid: 2 to steps ({self.steps})")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import Field, fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -234,3 +235,12 @@ def test_bad_settings_are_refused() -> None:
         ControlConfig(samples=2)
     with pytest.raises(ConfigError, match=r"control\.knots is 30"):
         ControlConfig(knots=30)
+    with pytest.raises(ConfigError, match=r"control\.elite is 500; valid: 1 to samples - 1 \(15\)"):
+        ControlConfig(samples=16, elite=500)
+
+
+@pytest.mark.parametrize("field", fields(ControlConfig), ids=lambda field: field.name)
+@pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
+def test_every_setting_has_a_range(field: Field[Any], value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"control\.{field.name} is {value}; valid: "):
+        ControlConfig(**{field.name: value})

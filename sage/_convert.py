@@ -102,9 +102,12 @@ def describe_hint(hint: Any) -> str:
 
 def _scalar(value: Any, hint: Any, where: Key) -> Any:
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
-        if math.isnan(number):
-            raise ConfigError(f"{where} must be a number, not nan")
+        try:
+            number = float(value)
+        except OverflowError as error:
+            raise ConfigError(f"{where} must be a finite number, not one beyond 1e308") from error
+        if not math.isfinite(number):
+            raise ConfigError(f"{where} must be a finite number, not {number}")
         return number
     if hint is Path and isinstance(value, (str, Path)):
         return Path(value)

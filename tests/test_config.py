@@ -113,7 +113,10 @@ def test_an_integer_is_a_number_but_a_number_is_no_integer() -> None:
         ("{name: r, tier: remote}", "tier is text 'remote'; valid: thread, process"),
         ("{name: r, camera: camera:0}", "camera must be keys with values, not text 'camera:0'"),
         ("{name: r, camera: {rate_hz: 0}}", "camera: rate_hz must be in (0, 240], not 0"),
-        ("{name: r, camera: {rate_hz: .nan}}", "camera.rate_hz must be a number, not nan"),
+        ("{name: r, camera: {rate_hz: .nan}}", "camera.rate_hz must be a finite number, not nan"),
+        ("{name: r, camera: {rate_hz: .inf}}", "camera.rate_hz must be a finite number, not inf"),
+        ("{name: r, floors: {a: -.inf}}", "floors.a must be a finite number, not -inf"),
+        ("{name: r, floors: {a: 1" + "0" * 400 + "}}", "floors.a must be a finite number, not one"),
         ("{name: r, camera: {size_px: [1, 2, 3]}}", "camera.size_px needs 2 values, found 3"),
         ("{name: r, camera: {size_px: [1, x]}}", "camera.size_px[1] must be a whole number"),
         ("{name: r, lanes: control}", "lanes must be a list, not text 'control'"),
@@ -188,6 +191,8 @@ TEXT = st.one_of(
     st.from_regex(r"[-+]?[0-9.eE:_]{1,8}", fullmatch=True),
 )
 
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+
 
 @given(
     st.builds(
@@ -207,8 +212,8 @@ TEXT = st.one_of(
         seed=st.none() | st.integers(0, 9),
         output=st.text(string.ascii_letters, min_size=1).map(Path),
         lanes=st.lists(TEXT, max_size=3).map(tuple),
-        floors=st.dictionaries(TEXT, st.floats(allow_nan=False), max_size=3),
-        limit=st.integers() | st.floats(allow_nan=False),
+        floors=st.dictionaries(TEXT, FINITE, max_size=3),
+        limit=st.integers() | FINITE,
         extra=st.none() | TEXT,
     )
 )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 
 from sage.clock import Clock
+from sage.irp.errors import DeviceError
 from sage.sensors.apartment import World
 from sage.values import Effect, Twist
+
+log = logging.getLogger(__name__)
 
 
 class WorldEffector:
@@ -21,8 +25,11 @@ class WorldEffector:
         return dataclasses.replace(self._world.drive(twist), captured_s=captured_s)
 
     def stop(self) -> None:
-        """Stand still now."""
-        self._world.drive(Twist())
+        """Stand still now. A world that has ended holds no robot that could still move."""
+        try:
+            self._world.drive(Twist())
+        except DeviceError as error:
+            log.debug("%s: nothing to stop: %s", self.uri, error)
 
     def close(self) -> None:
         """Stand still."""

@@ -114,7 +114,7 @@ def test_a_source_ends_the_world_that_it_opened_itself():
         os.kill(process, 0)
 
 
-def test_a_world_that_dies_is_told():
+def test_a_world_that_dies_is_told_and_can_be_stopped(caplog):
     clock = RealClock()
     with open_apartment(URI, clock=clock) as world:
         source = open_source(URI, clock=clock, world=world)
@@ -128,3 +128,30 @@ def test_a_world_that_dies_is_told():
         with pytest.raises(DeviceError, match="sim:apartment"):
             base.apply(Twist(0.1), clock.now_s())
         source.stop()
+        base.stop()
+        base.close()
+    assert not caplog.records  # the source and the effector told it
+
+
+def test_a_world_that_hangs_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sage.worlds.apartment.client.SILENCE_TIMEOUT_S", 1.0)
+    clock = RealClock()
+    with open_apartment(URI, clock=clock) as world:
+        source = open_source(URI, clock=clock, world=world)
+        source.start(lambda _: None)
+        os.kill(world.pid, signal.SIGSTOP)
+        until(lambda: source.finished)
+        assert not source.healthy
+        assert str(source.error) == "sim:apartment stopped answering"
+        source.stop()
+
+
+def test_a_late_reply_answers_no_other_request(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sage.worlds.apartment.client.REPLY_TIMEOUT_S", 0.2)
+    with open_apartment(URI, clock=RealClock()) as world:
+        os.kill(world.pid, signal.SIGSTOP)
+        with pytest.raises(DeviceError, match="did not answer"):
+            world.truth()
+        os.kill(world.pid, signal.SIGCONT)
+        with pytest.raises(DeviceError, match="did not answer"):
+            world.view_from_above(64, 64)

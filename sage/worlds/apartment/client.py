@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 SOURCE = "sim:apartment"
 START_TIMEOUT_S = 60.0
 REPLY_TIMEOUT_S = 30.0
+SILENCE_TIMEOUT_S = 10.0  # a world in real time always has something to tell
 
 Subscriber = Callable[[Observation], None]
 _R = TypeVar("_R")
@@ -128,7 +129,7 @@ class ApartmentWorld:
             world.start_pose = ready.start_pose
             if realtime:
                 world._synchronise()
-                ours.settimeout(None)
+                ours.settimeout(SILENCE_TIMEOUT_S + 1.0 / max(frame_hz, scan_hz))
                 world._reader = threading.Thread(
                     target=world._read_on, name="apartment-reader", daemon=True
                 )
@@ -226,7 +227,8 @@ class ApartmentWorld:
             self._reader.join(timeout=2.0)
         self._channel.close()
         try:
-            self._process.wait(timeout=3.0)
+            # One that failed has nothing left to put in order, and may hang.
+            self._process.wait(timeout=3.0 if self._error is None else 0.5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -252,6 +254,8 @@ class ApartmentWorld:
         try:
             with self._lock:
                 protocol.send(self._channel, request)
+        except TimeoutError:  # part of the request may be out: nothing can follow it
+            raise self._ended(self._error or DeviceError(f"{SOURCE} stopped answering")) from None
         except OSError as error:
             raise self._ended(self._error or DeviceError(self._obituary())) from error
 
@@ -262,9 +266,9 @@ class ApartmentWorld:
                 return self._read(kind)
             try:
                 reply = self._replies.get(timeout=REPLY_TIMEOUT_S)
-            except queue.Empty:
-                raise DeviceError(
-                    f"{SOURCE} did not answer within {REPLY_TIMEOUT_S:.0f} s"
+            except queue.Empty:  # its late reply must not answer the next request: it is over
+                raise self._ended(
+                    DeviceError(f"{SOURCE} did not answer within {REPLY_TIMEOUT_S:.0f} s")
                 ) from None
         if reply is None:
             raise self._error or DeviceError(f"{SOURCE} is closed")
@@ -307,8 +311,7 @@ class ApartmentWorld:
                 else:
                     self._deliver(reply)
         except DeviceError as error:
-            if not self._closed:
-                log.error("%s", error)
+            log.debug("%s", error)  # whoever uses the world reports its ``error``
         finally:
             self._replies.put(None)
 

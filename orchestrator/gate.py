@@ -88,6 +88,9 @@ class SafetyGate:
         self.emergency_stopped = False
         self.refused: Counter[str] = Counter()
         self.holds = 0
+        self.failure = ""
+        """Why the effector did not take the last commands; empty while it takes them."""
+        self.failures_in_row = 0
 
     def propose(self, proposal: Proposal) -> Effect | None:
         """Execute a proposal within the limits; None where it is refused or the effector failed.
@@ -167,14 +170,24 @@ class SafetyGate:
         try:
             effect = self._effector.apply(twist, proposal.captured_s)
         except Exception as error:
-            self.refused["effector_failed"] += 1
-            self._complain(f"the robot did not take a command: {error}")
+            self._effector_failed(str(error) or type(error).__name__)
+            return None
+        if "refused" in effect.detail:
+            self._effector_failed(str(effect.detail["refused"]))
             return None
         self._stop_due_s = now_s + limits.hold_s
         self._complained = False
+        self.failure, self.failures_in_row = "", 0
         if twist != asked and not effect.clipped:
             effect = dataclasses.replace(effect, clipped=True)
         return effect
+
+    def _effector_failed(self, why: str) -> None:
+        self.refused["effector_failed"] += 1
+        self.failures_in_row += 1
+        if not self.failure:  # the first of a row says most
+            self.failure = why
+        self._complain(f"the robot did not take a command: {why}")
 
     def _stand_still(self) -> bool:
         """Stop the robot (holding the lock); a stop that fails is due again at the next tick."""

@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,7 +18,15 @@ from orchestrator.pool import LanePool
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
 from sage.clock import Clock, RealClock
-from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, PluginError, Refinement
+from sage.irp import (
+    NO_CONTEXT,
+    ConfigError,
+    Context,
+    HaltReason,
+    PluginError,
+    Refinement,
+    SageError,
+)
 from sage.telemetry import Admitted, Cycle, Dropped, Event, Finished, Health
 
 logger = logging.getLogger(__name__)
@@ -242,14 +251,22 @@ class HRMOrchestrator:
                     name = job.member.name
                     job.refinement.abandon(PluginError(f"plugin {name!r}: its last step hangs"))
                 job.refinement.cancel()
-                while job.refinement.advance():
-                    pass
+                self._drain(job, max(0.05, ends_s - time.perf_counter()))
                 lane.jobs.remove(job)
                 self._finish(job)
         try:
             self.trust.save()
         except OSError as error:
             logger.error("trust could not be kept for the next run: %s", error)
+
+    @staticmethod
+    def _drain(job: Job, timeout_s: float) -> None:
+        """Let a cancelled refinement read its answer, unless that hangs."""
+        thread = threading.Thread(target=job.refinement.advance, daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        name = job.member.name
+        job.refinement.abandon(PluginError(f"plugin {name!r}: its answer hangs"))
 
     def _member(self, plugin: str) -> Member:
         try:
@@ -325,20 +342,19 @@ class HRMOrchestrator:
         """Close the books of a refinement that ended, deliver it, admit what waits."""
         member, outcome = job.member, job.refinement.outcome
         assert outcome is not None
-        granted_atp = job.account.meter.granted_atp
         lane = self.lanes[member.settings.lane]
-        lane.pool.close(job.account)
+        returned_atp = lane.pool.close(job.account)
         trust = self.trust.score(member.name, outcome)
         now_s = self.clock.now_s()
-        with member.lock:
+        with member.lock:  # in one go: what arrives now must find the plugin backing off
             member.running = None
             member.finished += 1
-        if outcome.reason is HaltReason.FAILED:
-            self._failed(member, str(outcome.error), now_s)
-        else:
-            if outcome.answered:
-                member.supervisor.succeeded()
-            member.profile.learn(outcome.trajectory)
+            if outcome.reason is HaltReason.FAILED:
+                self._failed(member, _described(outcome.error), now_s)
+            else:
+                if outcome.answered:
+                    member.supervisor.succeeded()
+                member.profile.learn(outcome.trajectory)
         self._emit(
             Finished(
                 now_s,
@@ -347,7 +363,7 @@ class HRMOrchestrator:
                 job.refinement.identity,
                 job.observation.captured_s,
                 outcome.trajectory,
-                granted_atp,
+                job.account.meter.spent_atp + returned_atp,
                 job.account.meter.spent_atp,
                 trust,
             )
@@ -394,3 +410,13 @@ class HRMOrchestrator:
     def _drop(self, member: Member, observation: Captured, reason: str) -> None:
         member.dropped[reason] += 1
         self._emit(Dropped(self.clock.now_s(), member.name, reason, observation.captured_s))
+
+
+def _described(error: BaseException | None) -> str:
+    """An error for people: ours speak for themselves, others say what and where they are."""
+    if error is None or isinstance(error, SageError):
+        return str(error)
+    where = ""
+    if frames := traceback.extract_tb(error.__traceback__):
+        where = f" in {frames[-1].name}, {frames[-1].filename}:{frames[-1].lineno}"
+    return f"{type(error).__name__}: {error}{where}"

@@ -16,8 +16,8 @@ class LockStep:
     """Drives an orchestrator and a world in virtual time.
 
     Each step is really computed; its measured lane time is when its effects show. So lanes
-    overlap as they would on hardware that has one processor for each, a run does not depend on
-    what else the machine does in between, and the world waits while a plugin thinks.
+    overlap as they would on hardware that has one processor for each, and the world waits while
+    a plugin thinks. What slows a step, a busy machine too, slows the robot as it would in life.
 
     Args:
         orchestrator: one that was not started.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from orchestrator.profile import Profile
 from orchestrator.supervisor import RestartPolicy, Supervisor
-from sage.irp import Context, IRPPlugin, Outcome
+from sage.irp import Context, IRPPlugin, Outcome, PluginError, SageError
 
 if TYPE_CHECKING:
     from orchestrator.lane import Job
@@ -81,7 +81,7 @@ class Member:
         on_result: OnResult | None,
     ) -> None:
         self.factory = factory
-        self.plugin = factory()
+        self.plugin = _made_by(factory)
         self.name = self.plugin.name
         self.settings = settings
         self.on_result = on_result
@@ -105,3 +105,21 @@ class Member:
         """Submitted, finished, and dropped by reason."""
         with self.lock:
             return {"submitted": self.submitted, "finished": self.finished, **self.dropped}
+
+
+def _made_by(factory: Factory) -> IRPPlugin[Any, Any]:
+    """The plugin, if it is one."""
+    try:
+        plugin = factory()
+    except SageError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"plugin from {factory!r} cannot be made: {type(error).__name__}: {error}"
+        ) from error
+    name = getattr(plugin, "name", None)
+    if not isinstance(plugin, IRPPlugin) or not isinstance(name, str) or not name:
+        raise PluginError(
+            f"{type(plugin).__name__} is no plugin: derive it from sage.IRPPlugin and name it"
+        )
+    return plugin

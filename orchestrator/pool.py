@@ -139,7 +139,7 @@ class LanePool:
             self._closed_granted_atp += min(spent, granted)
             meter.granted_atp = min(meter.granted_atp, meter.spent_atp)
             self._share()
-            return max(0.0, granted - spent)
+            return max(0.0, granted - spent) if self._accounts else 0.0
 
     def new_cycle(self, under_way_atp: float = 0.0) -> float:
         """Begin a cycle: every grant lapses and is made anew. Returns what the last one spent.

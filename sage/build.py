@@ -22,7 +22,7 @@ from plugins.control import ControlConfig, ControlPlugin
 from plugins.vision import VisionConfig, VisionPlugin
 from sage.clock import Clock
 from sage.effectors import Effector, open_effector
-from sage.irp import ConfigError, IRPPlugin, Outcome, PluginError, SageError
+from sage.irp import ConfigError, DeviceError, IRPPlugin, Outcome, PluginError, SageError
 from sage.navigation.navigator import Navigator
 from sage.navigation.task import ControlTask
 from sage.sensors import Source, check_source, open_apartment, open_source
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 PLUGIN_GROUP = "sage.plugins"
 _LONGEST_LATENCY_S = 0.2
+_FAILED_COMMANDS = 5
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
 OnScene = Callable[[Observation, Scene], None]
@@ -203,6 +204,8 @@ class Runtime:
         ):
             try:
                 stop()
+            except SageError as error:
+                logger.info("while closing: %s", error)  # what matters was told as the fault
             except Exception:
                 logger.exception("while closing: %r", stop)
 
@@ -259,12 +262,11 @@ class Runtime:
     def _propose(self, twist: Twist, captured_s: float) -> None:
         if self.fault is not None:
             return
-        try:
-            self.gate.propose(Proposal("control", captured_s, self.clock.now_s(), twist))
-        except SageError as error:
-            self.fault = error
+        self.gate.propose(Proposal("control", captured_s, self.clock.now_s(), twist))
+        if self.gate.failures_in_row >= _FAILED_COMMANDS:
+            self.fault = DeviceError(f"the robot does not answer: {self.gate.failure}")
             if self.agent is not None:
-                self.agent.cancel(f"the robot does not answer: {error}")
+                self.agent.cancel(str(self.fault))
 
 
 def build(
@@ -292,19 +294,20 @@ def build(
     robot = config.robot or ("sim:" if simulated else "none:")
     world: Any | None = None
     telemetry = Telemetry()
-    opened: list[Any] = []
+    closing: list[Callable[[], object]] = []
     try:
         if simulated:
             world = open_apartment(config.camera, clock=clock, lockstep=lockstep)
-            opened.append(world)
+            closing.append(world.close)
         source = open_source(config.camera, clock=clock, world=world, lockstep=lockstep)
+        closing.append(source.stop)
         effector = open_effector(robot, clock=clock, world=world)
-        opened.append(effector)
+        closing.append(effector.close)
         factory = (vision or (lambda: VisionPlugin(config.vision))) if see else None
         return Runtime(config, clock, source, effector, telemetry, world, factory)
     except BaseException:
-        for item in reversed(opened):
-            item.close()
+        for close in reversed(closing):
+            close()
         raise
 
 

@@ -1,4 +1,4 @@
-"""``sage run``: a robot that sees and drives, in the apartment or with your own devices."""
+"""sage run: a robot that sees and drives, in the apartment or with your own devices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
+import io
 import logging
 import signal
 import sys
@@ -73,6 +74,8 @@ class View(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns the exit code. Errors are ``SageError``, one line each."""
     args = _parser().parse_args(argv)
+    if args.stdin and isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     logging.basicConfig(level=logging.ERROR if args.quiet else logging.WARNING)
     commands = _commands(args)
     config = _config(args)
@@ -168,7 +171,7 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     """Run to the end under a view; returns what came of it."""
     from sage.summary import Recorder, Robot
 
-    out = Path(args.out) / datetime.now().strftime("%Y%m%d-%H%M%S")
+    out = _folder(Path(args.out))
     robot = None
     if runtime.agent is not None and (body := runtime.body) is not None:
         robot = Robot(runtime.agent, body.navigator, body.sightings, body.start)
@@ -186,10 +189,29 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     try:
         runtime.start()
         interrupted = asyncio.run(_until_done(runtime, speaker, args.duration))
+        speaker.give_up("interrupted" if interrupted else "the run ended before it was done")
     finally:
         runtime.telemetry.flush()
         view.close()
     return recorder.finish(interrupted=interrupted)
+
+
+def _folder(parent: Path) -> Path:
+    """A new folder for this run's pictures, made now: better an error before the robot moves."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 100):
+        folder = parent / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise ConfigError(f"--out {str(parent)!r} is not a folder") from None
+            continue
+        except OSError as error:
+            why = error.strerror or error
+            raise ConfigError(f"--out {str(parent)!r} cannot be written: {why}") from None
+        return folder
+    raise ConfigError(f"--out {str(parent)!r}: too many runs began in this second")
 
 
 def _view(
@@ -213,6 +235,7 @@ class Speaker:
 
     def __init__(self, runtime: Runtime, commands: Sequence[str], *, listening: bool) -> None:
         self._agent = runtime.agent
+        self._lock = threading.Lock()
         self._waiting = deque(commands)
         self._listening = listening
         if listening:
@@ -220,8 +243,18 @@ class Speaker:
 
     def tick(self) -> None:
         """Say the next command once the robot has nothing to do."""
-        if self._agent is not None and self._agent.idle and self._waiting:
-            self._agent.hear(self._waiting.popleft())
+        with self._lock:
+            while self._agent is not None and self._agent.idle and self._waiting:
+                self._agent.hear(self._waiting.popleft())
+
+    def give_up(self, why: str) -> None:
+        """End what runs, and account for what was not said any more."""
+        if self._agent is None:
+            return
+        with self._lock:
+            while self._waiting:
+                self._agent.hear(self._waiting.popleft())
+        self._agent.cancel(why)
 
     @property
     def done(self) -> bool:
@@ -232,15 +265,18 @@ class Speaker:
 
     def _listen(self) -> None:
         assert self._agent is not None
-        for line in sys.stdin:
-            if not (text := line.strip()):
-                continue
-            self._waiting.append(text)
-            understood = parse(text)
-            if isinstance(understood, Intent) and understood.kind == "stop":
-                while self._waiting:  # does not wait its turn, and ends what waits before it
-                    self._agent.hear(self._waiting.popleft())
-        self._listening = False
+        try:
+            for line in sys.stdin:
+                if not (text := line.strip()):
+                    continue
+                understood = parse(text)
+                with self._lock:
+                    self._waiting.append(text)
+                    if isinstance(understood, Intent) and understood.kind == "stop":
+                        while self._waiting:  # does not wait its turn, and ends what waits
+                            self._agent.hear(self._waiting.popleft())
+        finally:
+            self._listening = False
 
 
 async def _until_done(runtime: Runtime, speaker: Speaker, duration_s: float | None) -> bool:

@@ -18,6 +18,7 @@ from sage.worlds.apartment.judge import judge
 from sage.worlds.apartment.truth import Truth
 
 _SHEET_FRAMES = 12
+_SHOWN_CHARS = 200
 _WAY_POSES = 20_000
 _WAY_STEP_M = 0.03
 _EXIT_INTERRUPTED = 130
@@ -51,6 +52,13 @@ class Judged:
         """Done as far as anyone can tell."""
         return self.report.verdict.done and self.agrees is not False
 
+    @property
+    def verdict(self) -> str:
+        """Ground truth beside what the robot says of itself."""
+        if self.agrees == self.report.verdict.done:
+            return "agrees"
+        return "DISAGREES" if self.report.verdict.done else "says it is done"
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -75,16 +83,14 @@ class Summary:
         """A few lines for people."""
         lines = [""]
         for item in self.judged:
-            truth = {True: "agrees", False: "DISAGREES", None: "says nothing"}[item.agrees]
             state = "done  " if item.report.verdict.done else "failed"
             if item.report.intent is None:
                 state = "declined"
             took_s = item.report.ended_s - item.report.began_s
-            lines.append(
-                f'{state}  {took_s:5.1f} s  "{item.report.text}": {item.report.verdict.text}'
-            )
-            if item.report.intent is not None:
-                lines.append(f"                  ground truth {truth}: {item.why}")
+            text, said = plain(item.report.text), plain(item.report.verdict.text)
+            lines.append(f'{state}  {took_s:5.1f} s  "{text}": {said}')
+            if item.agrees is not None:
+                lines.append(f"                  ground truth {item.verdict}: {plain(item.why)}")
         for name, figures in sorted(self.plugins.items()):
             count = max(1, figures.refinements)
             reasons = ", ".join(f"{n} {reason}" for reason, n in figures.reasons.most_common())
@@ -195,7 +201,10 @@ class Recorder:
 
     def _judge(self, event: Task) -> None:
         assert self._robot is not None
-        report = next(r for r in self._robot.agent.reports if r.command == event.command)
+        reports = self._robot.agent.reports
+        report = next((r for r in reversed(reports) if r.command == event.command), None)
+        if report is None:
+            return
         agrees: bool | None = None
         why = "there is none"
         if self._truth is not None:
@@ -214,6 +223,8 @@ class Recorder:
 
         with self._lock:
             kept = tuple(self._kept)
+            if not kept and self._last is not None:
+                kept = ((*self._last, "the last frame"),)
         if not kept:
             return None
         pictures = [(draw_scene(rgb, scene, min_width_px=448), text) for rgb, scene, text in kept]
@@ -240,3 +251,9 @@ class Recorder:
             ],
             Occupancy(grid.frame, grid.obstacles.astype(float)),
         )
+
+
+def plain(text: str) -> str:
+    """A text that may come from anywhere, fit for one line of a terminal."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: _SHOWN_CHARS + 1])
+    return shown if len(text) <= _SHOWN_CHARS else shown[:_SHOWN_CHARS] + "..."

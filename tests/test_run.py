@@ -102,6 +102,40 @@ def test_commands_without_a_robot_are_refused(tmp_path: Path, shared_data: Path)
     assert "need a robot" in done.stderr
 
 
+def test_a_command_cut_short_is_no_success(tmp_path: Path) -> None:
+    done = sage("--say", "go to the kitchen", "--say", "come back", "--duration", "1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("the run ended before it was done") >= 2
+    assert "0 of 2 commands done" in done.stdout
+
+
+def test_a_base_that_fails_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "mybase.py").write_text(
+        "class Base:\n"
+        "    def apply(self, twist, captured_s): raise OSError('cable out')\n"
+        "    def stop(self): pass\n"
+        "    def close(self): pass\n"
+    )
+    done = sage("--robot", "python:mybase:Base", "--say", "go to the kitchen", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cable out" in done.stderr.splitlines()[-1]
+    assert "0 of 1 commands done" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_stdin_that_is_no_text_does_not_hang_the_run(tmp_path: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "sage.run", "--headless", "--stdin"],
+        cwd=tmp_path,
+        input=b"go to the \xff\xfe\nstop\n",
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert process.returncode == 1
+    assert b"1 of 2 commands done" in process.stdout
+
+
 def test_ctrl_c_ends_in_order_with_a_summary(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "sage.run", "--headless", "--say", "go to the kitchen"],
@@ -123,9 +157,9 @@ def test_ctrl_c_ends_in_order_with_a_summary(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_a_full_disk_loses_neither_the_summary_nor_the_run(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_told_before_the_robot_moves(tmp_path: Path) -> None:
     done = sage("--seed", "1", "--say", "come back", "--out", "/dev/full/runs", cwd=tmp_path)
     assert done.returncode == 2
-    assert "1 of 1 commands done" in done.stdout
-    assert "/dev/full/runs" in done.stdout + done.stderr
+    assert "/dev/full/runs" in done.stderr
+    assert "phase=started" not in done.stdout
     assert "Traceback" not in done.stderr

@@ -47,7 +47,7 @@ class NoEffector:
         """Nothing moves; clipped where motion was asked for."""
         still = Twist()
         return Effect(
-            self._clock.now_s(), still, captured_s, twist != still, {"refused": "no robot"}
+            self._clock.now_s(), still, captured_s, twist != still, {"ignored": "no robot"}
         )
 
     def stop(self) -> None:

@@ -127,9 +127,9 @@ class Agent:
         while self._queue:
             number, intent = self._queue.popleft()
             now_s = self._body.now_s()
-            self._tell(number, "failed", why)
             verdict = Verdict(False, why)
             self.reports.append(Report(number, intent.text, intent, verdict, now_s, now_s))
+            self._tell(number, "failed", why)
 
     def _give_up(self, why: str) -> None:
         assert self._running is not None

@@ -20,7 +20,11 @@ class Admitted(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A refinement ended; ``granted_atp - spent_atp`` went back to the lane's other plugins."""
+    """A refinement ended.
+
+    ``granted_atp - spent_atp`` is what it freed for others that were running on its lane; with
+    nobody there to have it, the rest of its grant lapses and is in neither figure.
+    """
 
     at_s: float
     plugin: str

@@ -48,7 +48,7 @@ def test_every_scheme_is_in_the_table():
 def test_no_robot_executes_nothing_and_says_so():
     base = open_effector("none:", clock=VirtualClock(3.0))
     effect = base.apply(Twist(0.2, 0.1), 2.9)
-    assert effect == Effect(3.0, Twist(), 2.9, True, {"refused": "no robot"})
+    assert effect == Effect(3.0, Twist(), 2.9, True, {"ignored": "no robot"})
     assert base.apply(Twist(), 2.9).clipped is False
     base.stop()
     base.close()

@@ -11,7 +11,7 @@ import pytest
 from orchestrator import HealthState, RestartPolicy
 from orchestrator.member import Member
 from orchestrator.supervisor import Supervisor
-from sage.irp import HaltReason, IRPPlugin
+from sage.irp import HaltReason, IRPPlugin, PluginError
 from sage.telemetry import Finished, Health
 from tests.doubles import Broken
 from tests.orchestrator.doubles import House, Willing, check_counts, scripted
@@ -190,8 +190,14 @@ def test_a_factory_that_raises_at_first_is_not_registered(house: House) -> None:
     def factory() -> IRPPlugin[Any, Any]:
         raise Broken("no weights")
 
-    with pytest.raises(Broken):
+    with pytest.raises(PluginError, match="Broken: no weights"):
         house.add("moody", factory=factory)
+    assert house.orchestrator.members == {}
+
+
+def test_what_is_no_plugin_is_not_registered(house: House) -> None:
+    with pytest.raises(PluginError, match="object is no plugin"):
+        house.add("thing", factory=object)
     assert house.orchestrator.members == {}
 
 

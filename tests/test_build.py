@@ -1,0 +1,96 @@
+"""The whole runtime in virtual time: real world, real weights, one loop from camera to wheels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator import LockStep
+from sage.build import RunConfig, Runtime, build
+from sage.clock import VirtualClock
+from sage.irp.errors import ConfigError
+from sage.telemetry import Event, Moved, Saw
+from sage.values import Twist
+from sage.worlds.apartment.judge import judge
+
+
+class Trip:
+    """A runtime in lock-step, and what it told."""
+
+    def __init__(self, runtime: Runtime, clock: VirtualClock) -> None:
+        assert runtime.agent is not None
+        assert runtime.body is not None
+        self.runtime, self.clock = runtime, clock
+        self.agent, self.body = runtime.agent, runtime.body
+        self.told: list[Event] = []
+        runtime.telemetry.subscribe(self.told.append)
+        source = runtime.source
+        self.driver = LockStep(
+            runtime.orchestrator, clock, lambda dt_s: source.pump(clock.now_s() + dt_s)
+        )
+        source.start(runtime.take)
+
+    def go_on(self, seconds: float) -> None:
+        self.driver.run_until(self.clock.now_s() + seconds, done=lambda: False)
+        self.runtime.telemetry.flush()
+
+    def until_idle(self, limit_s: float) -> None:
+        self.driver.run_until(self.clock.now_s() + limit_s, done=lambda: self.agent.idle)
+        self.runtime.telemetry.flush()
+
+
+@pytest.fixture
+def trip() -> Iterator[Trip]:
+    clock = VirtualClock()
+    runtime = build(
+        RunConfig(camera="sim:apartment?seed=0&frame_hz=10"), clock=clock, lockstep=True
+    )
+    try:
+        yield Trip(runtime, clock)
+    finally:
+        runtime.close()
+
+
+def test_furniture_is_found_by_sight_and_its_place_is_right(trip: Trip) -> None:
+    trip.go_on(0.5)
+    trip.agent.hear("go to the fridge")
+    trip.until_idle(90.0)
+    (report,) = trip.agent.reports
+    truth = trip.runtime.world.truth()  # type: ignore[union-attr]
+    agrees, why = judge(report, truth, trip.body.start)
+    assert report.verdict.done, report.verdict.text
+    assert agrees, why
+    assert truth.collisions.total == 0
+    (fridge,) = (piece for piece in truth.furniture if piece.name == "fridge")
+    sighting = trip.body.sightings.best("fridge")
+    assert sighting is not None
+    assert abs(sighting.x_m - fridge.x_m) < 0.4
+    assert abs(sighting.y_m - fridge.y_m) < 0.4
+    assert any(isinstance(event, Saw) for event in trip.told)
+
+
+def test_an_order_taken_back_stops_the_wheels_at_once(trip: Trip) -> None:
+    trip.go_on(0.3)
+    trip.agent.hear("go to the bathroom")
+    trip.go_on(2.0)
+    moves = [event.effect.twist for event in trip.told if isinstance(event, Moved)]
+    assert max(twist.linear_m_s for twist in moves) > 0.3
+    trip.agent.cancel("enough")
+    trip.go_on(0.15)  # well before the safe hold
+    last = [event.effect.twist for event in trip.told if isinstance(event, Moved)][-1]
+    assert last == Twist()
+
+
+def test_a_bad_effector_closes_what_was_opened() -> None:
+    with pytest.raises(ConfigError, match="teleport"):
+        build(RunConfig(robot="teleport:"), clock=VirtualClock(), lockstep=True)
+
+
+def test_lanes_that_the_runtime_needs_must_be_there() -> None:
+    with pytest.raises(ConfigError, match="unknown lane"):
+        build(
+            RunConfig(orchestrator=RunConfig().orchestrator.__class__(lanes=("only",))),
+            clock=VirtualClock(),
+            lockstep=True,
+        )

@@ -1,0 +1,74 @@
+"""What a run leaves behind, with a robot that only remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sage.skills.agent import Report
+from sage.skills.body import Verdict
+from sage.skills.intent import Intent
+from sage.summary import Judged, Recorder, Summary, plain
+from sage.values import Frame, Observation, Scene
+
+
+def judged(done: bool, agrees: bool | None, text: str = "go to the kitchen") -> Judged:
+    intent = Intent("go", "kitchen", text)
+    return Judged(Report(0, text, intent, Verdict(done, "so it is"), 0.0, 2.0), agrees, "measured")
+
+
+@pytest.mark.parametrize(
+    ("done", "agrees", "code", "said"),
+    [
+        (True, True, 0, "ground truth agrees"),
+        (True, None, 0, "done"),
+        (True, False, 1, "ground truth DISAGREES"),
+        (False, False, 1, "ground truth agrees"),
+        (False, True, 1, "ground truth says it is done"),
+    ],
+)
+def test_a_claim_stands_beside_the_truth(
+    done: bool, agrees: bool | None, code: int, said: str
+) -> None:
+    summary = Summary((judged(done, agrees),), {}, None, False)
+    assert summary.exit_code == code
+    assert said in summary.text()
+
+
+def test_exit_codes() -> None:
+    assert Summary((), {}, None, True).exit_code == 130
+    assert Summary((), {}, None, False, "cannot write").exit_code == 2
+    assert "cannot write" in Summary((), {}, None, False, "cannot write").text()
+
+
+def test_texts_from_anywhere_stay_on_one_line() -> None:
+    assert plain("caf\u00e9\x1b[31m\n") == "caf\u00e9\\x1b[31m\\n"
+    assert len(plain("x" * 10_000)) < 300
+    summary = Summary((judged(True, None, "stop\x1b[31m\nnow"),), {}, None, False)
+    assert "\x1b" not in summary.text()
+
+
+def frame(number: int) -> tuple[Observation, Scene]:
+    rgb: Any = np.full((48, 64, 3), number % 256, np.uint8)
+    return Observation("file:", "camera", float(number), number, Frame(rgb)), Scene(number, ())
+
+
+def test_frames_are_kept_up_to_a_sheet_and_drawn(tmp_path: Path) -> None:
+    recorder = Recorder("file:clip.mp4", tmp_path)
+    for number in range(0, 100, 2):
+        recorder.saw(*frame(number))
+    summary = recorder.finish(interrupted=False)
+    assert summary.sheet == tmp_path / "contact_sheet.png"
+    assert summary.exit_code == 0
+
+
+def test_a_full_disk_loses_the_pictures_and_says_so(tmp_path: Path) -> None:
+    recorder = Recorder("file:clip.mp4", Path("/dev/full"))
+    recorder.saw(*frame(1))
+    summary = recorder.finish(interrupted=False)
+    assert summary.sheet is None
+    assert summary.exit_code == 2
+    assert "/dev/full" in summary.text()

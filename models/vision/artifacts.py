@@ -11,26 +11,67 @@ from typing import Any, Final
 import numpy as np
 
 from models.backends import OnnxRuntimeBackend
+from models.vision.reading import calibration_from
 from sage.irp.errors import ModelError
 
 FOLDER: Final = Path(__file__).parent
 GRAPHS: Final = ("encode", "step", "read")
 CARD: Final = "card.json"
 REMEDY: Final = "git checkout -- models/vision` or `python -m models.vision.train"
+#: No number of a card reaches it.
+MAX_NUMBER: Final = 1e9
 
 
 def load_card(folder: Path = FOLDER) -> dict[str, Any]:
-    """The model card's data; ModelError if it is missing or damaged."""
+    """The model card's data; ModelError if it is missing or what is used of it is damaged."""
     path = folder / CARD
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"model card {path} is missing; run `{REMEDY}`") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"model card {path} is damaged ({error}); run `{REMEDY}`") from error
-    if not isinstance(card, dict) or not {"files", "calibration"} <= card.keys():
-        raise ModelError(f"model card {path} lacks 'files' or 'calibration'; run `{REMEDY}`")
-    return card
+    fault = _fault(card)
+    if fault:
+        raise ModelError(f"model card {path} is damaged ({fault}); run `{REMEDY}`")
+    data: dict[str, Any] = card
+    return data
+
+
+def _fault(card: Any) -> str:
+    """What is wrong with the part of a card that is used at run time; empty if nothing is."""
+    if not isinstance(card, dict):
+        return "it holds no keys with values"
+    for key in ("focal_px", "room_scale"):
+        if not _is_number(card.get(key)) or not 0.0 < card[key] < MAX_NUMBER:
+            found = repr(card[key])[:40] if key in card else "missing"
+            return f"'{key}' is {found}; valid: a number above 0, below {MAX_NUMBER:g}"
+    files = card.get("files")
+    if not isinstance(files, dict):
+        return "'files' must name the weights files"
+    for name, entry in files.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+            return f"'files' gives no SHA-256 for {name!r}"
+        tensors = entry.get("float16_tensors")
+        if not isinstance(tensors, list) or not all(map(_is_span, tensors)):
+            return f"'float16_tensors' of {name!r} must be pairs of offset and count"
+    try:
+        calibration_from(card)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_span(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(item) is int and 0 <= item < MAX_NUMBER for item in value)
+    )
 
 
 def load_weights(folder: Path = FOLDER) -> dict[str, bytes]:
@@ -61,6 +102,11 @@ def random_weights(seed: int, folder: Path = FOLDER) -> dict[str, bytes]:
     for graph, content in load_weights(folder).items():
         mutable = bytearray(content)
         for offset, count in files[f"{graph}.onnx"]["float16_tensors"]:
+            if offset + 2 * count > len(mutable):
+                raise ModelError(
+                    f"model card {folder / CARD} is damaged (a tensor of {graph}.onnx ends beyond "
+                    f"the file); run `{REMEDY}`"
+                )
             values = np.frombuffer(mutable, np.float16, count, offset)
             values[:] = rng.permutation(values)
         shuffled[graph] = bytes(mutable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +24,8 @@ MERGE_OVERLAP: Final = 0.45
 SAME_OVERLAP: Final = 0.3
 SAME_INSIDE: Final = 0.6
 SAME_MIDDLE_PX: Final = {"furniture": 16.0, "objects": 24.0}
+#: No scale or bias of a calibration reaches it.
+MAX_CALIBRATION: Final = 1e6
 #: Of two boxes of different classes that overlap by more, one is wrong.
 OTHER_OVERLAP: Final = 0.7
 
@@ -55,10 +57,23 @@ Calibration = dict[str, SlotCalibration]
 
 def calibration_from(card: dict[str, Any]) -> Calibration:
     """The calibration per slot from a model card; ModelError if it is damaged."""
-    try:
-        return {slot.name: SlotCalibration(**card["calibration"][slot.name]) for slot in SLOTS}
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"the model card's calibration is damaged ({error})") from error
+    calibration = {}
+    for slot in SLOTS:
+        try:
+            entry = card["calibration"][slot.name]
+            numbers = {item.name: entry[item.name] for item in fields(SlotCalibration)}
+        except KeyError as error:
+            raise ModelError(f"the calibration of {slot.name} lacks {error}") from error
+        except TypeError as error:
+            raise ModelError(f"the calibration of {slot.name} holds no keys") from error
+        for name, value in numbers.items():
+            if type(value) not in (int, float) or not abs(value) < MAX_CALIBRATION:
+                raise ModelError(
+                    f"the calibration of {slot.name} has {name} {repr(value)[:40]}; "
+                    f"valid: a number below {MAX_CALIBRATION:g}"
+                )
+        calibration[slot.name] = SlotCalibration(**numbers)
+    return calibration
 
 
 @dataclass(frozen=True, slots=True)

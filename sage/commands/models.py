@@ -68,9 +68,12 @@ def artifacts(folder: Path) -> Iterator[Artifact]:
         remedy = _remedy(folder, card_path.parent)
         try:
             files: dict[str, str] = _digests(card_path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             yield _artifact(folder, card_path, f"damaged card: {error}", remedy)
             continue
+        fault = _fault(folder, card_path)
+        if fault:
+            yield _artifact(folder, card_path, fault, remedy)
         for name, digest in files.items():
             path = card_path.parent / name
             named.add(path)
@@ -93,6 +96,20 @@ def _digests(card_path: Path) -> dict[str, str]:
             raise ValueError(f"it gives no SHA-256 for {name!r}")
         digests[name] = digest
     return digests
+
+
+def _fault(folder: Path, card_path: Path) -> str:
+    """What the vision family, the one that reads its card at run time, would say of it."""
+    if card_path.parent != folder / "vision":
+        return ""
+    from models.vision.artifacts import load_card
+    from sage.irp.errors import ModelError
+
+    try:
+        load_card(card_path.parent)
+    except ModelError as error:
+        return str(error).partition("; run `")[0]
+    return ""
 
 
 def _state(path: Path, digest: str) -> str:

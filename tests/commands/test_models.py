@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from models.vision.artifacts import FOLDER
 from sage.commands import models as command
 from sage.irp.errors import ConfigError
 
@@ -17,7 +18,9 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     family.mkdir(parents=True)
     (family / "step.onnx").write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
-    (family / "card.json").write_text(json.dumps({"files": {"step.onnx": {"sha256": digest}}}))
+    card = json.loads((FOLDER / "card.json").read_text())
+    card["files"] = {"step.onnx": {"sha256": digest, "float16_tensors": []}}
+    (family / "card.json").write_text(json.dumps(card))
     monkeypatch.setattr(command, "models_folder", lambda: tmp_path / "models")
     return tmp_path / "models"
 
@@ -69,6 +72,16 @@ def test_missing_unnamed_and_unreadable_files_are_found(shipped: Path) -> None:
 def test_damaged_cards_are_found(shipped: Path, text: str, says: str) -> None:
     (shipped / "vision" / "card.json").write_text(text)
     assert states(shipped)["vision/card.json"].startswith(says)
+
+
+def test_a_card_that_vision_cannot_use_is_found(
+    shipped: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shipped / "vision" / "card.json"
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps({**card, "focal_px": -1.0}))
+    assert command.main([]) == 1
+    assert "'focal_px' is -1.0; valid: " in capsys.readouterr().out
 
 
 def test_a_card_can_be_read(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from pathlib import Path
 
@@ -10,6 +12,9 @@ import pytest
 from models.vision import artifacts
 from models.vision.reading import calibration_from
 from sage.irp import ModelError
+
+ABSENT = object()
+NO_POSITIVE_NUMBERS = (ABSENT, "far", None, True, 0, -146.0, math.nan, math.inf, 10**400, [1.0])
 
 
 @pytest.fixture
@@ -46,6 +51,55 @@ def test_damaged_card(copy: Path, text: str) -> None:
     (copy / artifacts.CARD).write_text(text)
     with pytest.raises(ModelError, match=r"card\.json"):
         artifacts.load_card(copy)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *((key, value) for key in ("focal_px", "room_scale") for value in NO_POSITIVE_NUMBERS),
+        ("files", []),
+        ("files", 3),
+        ("files/step.onnx", 3),
+        ("files/step.onnx/sha256", 3),
+        ("files/step.onnx/float16_tensors", ABSENT),
+        ("files/step.onnx/float16_tensors", [[0]]),
+        ("files/step.onnx/float16_tensors", [[-2, 4]]),
+        ("files/step.onnx/float16_tensors", [["0", 4]]),
+        ("calibration", ABSENT),
+        ("calibration", [1]),
+        ("calibration/furniture", 1),
+        ("calibration/objects", ABSENT),
+        ("calibration/objects/scale", math.nan),
+        ("calibration/objects/scale", math.inf),
+        ("calibration/objects/bias", "0"),
+        ("calibration/objects/threshold", 1.5),
+        ("calibration/objects/threshold", ABSENT),
+    ],
+)
+def test_damage_inside_the_card_is_one_line_with_the_remedy(
+    copy: Path, path: str, value: object
+) -> None:
+    card = json.loads((copy / artifacts.CARD).read_text())
+    *parents, key = path.split("/")
+    within = card
+    for parent in parents:
+        within = within[parent]
+    if value is ABSENT:
+        del within[key]
+    else:
+        within[key] = value
+    (copy / artifacts.CARD).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=r"card\.json is damaged \(.*git checkout") as caught:
+        artifacts.load_card(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_tensor_beyond_the_file_is_a_model_error(copy: Path) -> None:
+    card = json.loads((copy / artifacts.CARD).read_text())
+    card["files"]["step.onnx"]["float16_tensors"] = [[0, 10**8]]
+    (copy / artifacts.CARD).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=r"step\.onnx ends beyond the file"):
+        artifacts.random_weights(1, copy)
 
 
 def test_missing_card(tmp_path: Path) -> None:

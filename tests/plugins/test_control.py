@@ -242,5 +242,6 @@ def test_bad_settings_are_refused() -> None:
 @pytest.mark.parametrize("field", fields(ControlConfig), ids=lambda field: field.name)
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
 def test_every_setting_has_a_range(field: Field[Any], value: float) -> None:
+    given_values: dict[str, Any] = {field.name: value}
     with pytest.raises(ConfigError, match=rf"control\.{field.name} is {value}; valid: "):
-        ControlConfig(**{field.name: value})
+        ControlConfig(**given_values)

@@ -197,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     controls = max(0, args.controls)
     if args.quick:
         seeds, count, controls = seeds[:1], 3, min(1, controls)
-        args.limit = min(args.limit, 20.0)
+        args.limit = min(args.limit, 27.0)
     began_s = time.perf_counter()
 
     def work(sight: Sight, some: range) -> list[tuple[int, Sight, int, float]]:

@@ -12,16 +12,21 @@ PACKAGES = [
     "sage",
     "sage.commands",
     "sage.effectors",
+    "sage.hearing",
     "sage.irp",
     "sage.navigation",
+    "sage.report",
     "sage.sensors",
     "sage.skills",
     "sage.telemetry",
     "sage.view",
     "sage.worlds",
     "sage.worlds.apartment",
+    "sage.worlds.apartment.voices",
     "models",
     "models.backends",
+    "models.hearing",
+    "models.language",
     "models.vision",
     "plugins",
     "orchestrator",
@@ -29,7 +34,10 @@ PACKAGES = [
 ]
 
 # Whatever is shipped beside the code: weights, their model cards, settings, words.
-DATA = ["*.onnx", "*.json", "*.yaml", "*.md", "*.txt", "py.typed"]
+DATA = [
+    *("*.onnx", "*.json", "*.yaml", "*.md", "*.txt", "*.tsv", "*.flac", "*.css", "*.js", "*.html"),
+    "py.typed",
+]
 
 RUN = [
     "numpy>=1.26,<3",
@@ -39,24 +47,36 @@ RUN = [
     "mujoco>=3.2,<5",
     "rich>=13.7,<16",
     "msgspec>=0.18,<1",
+    # Hearing: files and microphones of any rate, the recogniser.
+    "soundfile>=0.12,<1",
+    "soxr>=0.5,<2",
+    "sounddevice>=0.4.6,<1",
+    "pocketsphinx>=5.0.3,<6",
+    # Language and memory.
+    "tokenizers>=0.19,<1",
+    "faiss-cpu>=1.8,<2",
 ]
 
 EXTRAS = {
     # Training and export. The runtime never imports torch.
-    "train": ["torch>=2.4,<3", "onnx>=1.16,<2", "onnxscript>=0.1"],
+    "train": ["torch>=2.4,<3", "onnx>=1.16,<2", "onnxscript>=0.1", "scikit-learn>=1.5,<2"],
     # The TensorRT backend; TensorRT itself comes with JetPack.
     "jetson": ["pycuda>=2024.1"],
     # Lanes on other machines.
     "fleet": ["ray>=2.30,<3"],
+    # Real people's speech: `sage run --recogniser whisper`.
+    "whisper": ["faster-whisper>=1.0,<2"],
     # Peers that the benchmarks measure against.
     "bench": ["pytorch-mppi>=0.8", "torch>=2.4,<3"],
     "dev": [
         "hypothesis>=6.100,<7",
+        "jsonschema>=4.21,<5",
         "mypy>=1.11,<3",
         "onnx>=1.16,<2",
         "pytest>=8.2,<10",
         "ruff>=0.8,<1",
         "types-PyYAML>=6.0",
+        "types-jsonschema>=4.21",
     ],
 }
 

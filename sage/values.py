@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 UInt8Array = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 
@@ -103,18 +104,46 @@ class Odometry:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """Consecutive samples of one microphone: float32 (N,), mono, in [-1, 1].
+
+    The observation's ``captured_s`` is when the last of them was captured.
+    """
+
+    samples: Float32Array
+    rate_hz: int = 16_000
+
+    @property
+    def duration_s(self) -> float:
+        """How long the block is."""
+        return len(self.samples) / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True)
 class Utterance:
-    """What somebody said or typed."""
+    """What somebody said or typed.
+
+    Attributes:
+        text: the words; empty where speech was heard and nothing in it was recognised.
+        confidence: how sure the recogniser is of the words, in [0, 1]; 1 where they were typed.
+        began_s: when the speech began, on the runtime's clock; None where it was typed.
+        ended_s: when the speech ended: its last sound, not the silence that proved it.
+        recogniser: who recognised it; ``typed`` where nobody had to.
+    """
 
     text: str
+    confidence: float = 1.0
+    began_s: float | None = None
+    ended_s: float | None = None
+    recogniser: str = "typed"
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One capture from one source.
 
-    ``modality`` is one of ``camera``, ``scan``, ``odometry``, ``speech``; it says which type
-    ``data`` has. ``sequence`` counts a source's captures from 0, so gaps show what was dropped.
+    ``modality`` is one of ``camera``, ``scan``, ``odometry``, ``audio``, ``speech``; it says which
+    type ``data`` has. ``sequence`` counts a source's captures from 0, so gaps show what was dropped.
     """
 
     source: str

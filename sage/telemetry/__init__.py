@@ -8,8 +8,12 @@ from sage.telemetry.events import (
     Event,
     Finished,
     Health,
+    Heard,
+    Kept,
     Moved,
+    Parsed,
     Saw,
+    Scored,
     Task,
 )
 
@@ -20,9 +24,13 @@ __all__ = [
     "Event",
     "Finished",
     "Health",
+    "Heard",
+    "Kept",
     "Moved",
     "Observer",
+    "Parsed",
     "Saw",
+    "Scored",
     "Task",
     "Telemetry",
 ]

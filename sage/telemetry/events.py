@@ -79,6 +79,50 @@ class Moved(NamedTuple):
     effect: Effect
 
 
+class Heard(NamedTuple):
+    """The ears made words of speech; ``text`` is empty where nothing in it was recognised.
+
+    ``began_s`` and ``ended_s`` are the first and the last sound of it, ``confidence`` is in [0, 1].
+    """
+
+    at_s: float
+    text: str
+    confidence: float
+    began_s: float
+    ended_s: float
+    recogniser: str
+
+
+class Parsed(NamedTuple):
+    """Language read the command: ``form`` is a logical form, ``probability`` that it is right."""
+
+    at_s: float
+    command: int
+    refinement: int
+    text: str
+    form: tuple[str, ...]
+    probability: float
+
+
+class Scored(NamedTuple):
+    """Memory weighed something: SNARC ``scores`` by name and the combined ``salience``."""
+
+    at_s: float
+    modality: str
+    salience: float
+    scores: dict[str, float]
+
+
+class Kept(NamedTuple):
+    """Memory keeps it for good: ``experience`` is its number in the store."""
+
+    at_s: float
+    experience: int
+    modality: str
+    salience: float
+    summary: str
+
+
 class Task(NamedTuple):
     """A command changed its ``phase``: heard, understood, declined, started, done, failed."""
 
@@ -88,4 +132,18 @@ class Task(NamedTuple):
     text: str
 
 
-Event: TypeAlias = StepRecord | Admitted | Finished | Dropped | Health | Cycle | Saw | Moved | Task
+Event: TypeAlias = (
+    StepRecord
+    | Admitted
+    | Finished
+    | Dropped
+    | Health
+    | Cycle
+    | Saw
+    | Moved
+    | Heard
+    | Parsed
+    | Scored
+    | Kept
+    | Task
+)

@@ -1,0 +1,1 @@
+"""Recordings of spoken commands, made with espeak-ng."""

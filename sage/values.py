@@ -143,7 +143,7 @@ class Observation:
     """One capture from one source.
 
     ``modality`` is one of ``camera``, ``scan``, ``odometry``, ``audio``, ``speech``; it says which
-    type ``data`` has. ``sequence`` counts a source's captures from 0, so gaps show what was dropped.
+    type ``data`` has. ``sequence`` counts a source's captures from 0: gaps show what was dropped.
     """
 
     source: str

@@ -73,13 +73,24 @@ class SightingMap:
     ) -> Sighting | None:
         """The likeliest place of a label; None where nothing was seen well enough."""
         with self._lock:
-            places = [place for place in self._places.get(label, ()) if place.hits >= least_hits]
-            if not places:
-                return None
-            place = max(places, key=lambda place: place.probability() * min(place.hits, 10))
-            if place.probability() < least_probability:
+            place = max(self._seen(label, least_hits), key=_weight, default=None)
+            if place is None or place.probability() < least_probability:
                 return None
             return _sighting(label, place)
+
+    def places(
+        self, label: str, least_hits: int = 3, least_probability: float = 0.3
+    ) -> tuple[Sighting, ...]:
+        """Every place where a label was seen well enough, the likeliest first."""
+        with self._lock:
+            places = [
+                place
+                for place in self._seen(label, least_hits)
+                if place.probability() >= least_probability
+            ]
+            return tuple(
+                _sighting(label, place) for place in sorted(places, key=_weight, reverse=True)
+            )
 
     def all(self, least_hits: int = 3, least_probability: float = 0.3) -> tuple[Sighting, ...]:
         """The best place of every label."""
@@ -96,6 +107,9 @@ class SightingMap:
                 for place in self._places.get(label, ())
                 if math.hypot(place.x_m - x_m, place.y_m - y_m) > _RADIUS_M
             ]
+
+    def _seen(self, label: str, least_hits: int) -> list[_Place]:
+        return [place for place in self._places.get(label, ()) if place.hits >= least_hits]
 
     def _same_room(self, place: _Place, pose: Pose) -> bool:
         if self._room_at is None:
@@ -125,6 +139,11 @@ class SightingMap:
         near.evidence += detection.confidence
         near.seen_s = seen_s
         near.nearest_m = min(near.nearest_m, distance_m)
+
+
+def _weight(place: _Place) -> float:
+    """What ranks places: how likely, and from how many looks."""
+    return place.probability() * min(place.hits, 10)
 
 
 def _sighting(label: str, place: _Place) -> Sighting:

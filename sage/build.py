@@ -212,7 +212,7 @@ class Runtime:
     def _give_body(self, static_map: StaticMap, start: Pose) -> None:
         navigator = Navigator(static_map, start)
         self.body = RobotBody(navigator, start, self.sightings, self.clock)
-        self.agent = Agent(
+        self.agent = Agent.with_parser(
             self.body, parse, emit=self.telemetry.emit, limit_s=self.config.command_limit_s
         )
         self.orchestrator.on_tick(self.agent.tick)

@@ -23,8 +23,7 @@ if __name__ == "__main__":  # before anything else of ours is imported
     secure_imports()
 
 from sage.irp.errors import ConfigError
-from sage.skills.grammar import parse
-from sage.skills.intent import Intent
+from sage.skills.vocabulary import is_stop
 
 if TYPE_CHECKING:
     from sage.build import RunConfig, Runtime
@@ -269,10 +268,9 @@ class Speaker:
             for line in sys.stdin:
                 if not (text := line.strip()):
                     continue
-                understood = parse(text)
                 with self._lock:
                     self._waiting.append(text)
-                    if isinstance(understood, Intent) and understood.kind == "stop":
+                    if is_stop(text):
                         while self._waiting:  # does not wait its turn, and ends what waits
                             self._agent.hear(self._waiting.popleft())
         finally:

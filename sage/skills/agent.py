@@ -11,19 +11,36 @@ from dataclasses import dataclass
 from sage.skills.body import Body, Hold, Order, Verdict
 from sage.skills.intent import Declined, Intent
 from sage.skills.skills import Skill, skill_for
+from sage.skills.vocabulary import is_stop
 from sage.telemetry import Observer
 from sage.telemetry import Task as TaskEvent
+from sage.values import Utterance
 
 logger = logging.getLogger(__name__)
 
 Parser = Callable[[str], "Intent | Declined"]
+Understand = Callable[[int, Utterance], None]
+
+_ASKED_TIMES = 2
+_SHOWN_CHARS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """A command that is over.
 
-    ``intent`` is None where it was declined; ``verdict`` says what the robot believes it did.
+    Attributes:
+        command: its number.
+        text: the words.
+        intent: what was to be done; None where it was declined, or never understood.
+        verdict: what the robot believes it did.
+        began_s: when it began to carry it out; the end where it never did.
+        ended_s: when it was over.
+        said: the utterance; None where nobody recorded it.
+        heard_s: when the agent got it.
+        understood_s: when it was understood or declined; None where it was dropped before.
+        probability: that it was understood rightly; None where nobody says.
+        asked: what a declined command was asked back: did you mean one of these?
     """
 
     command: int
@@ -32,42 +49,103 @@ class Report:
     verdict: Verdict
     began_s: float
     ended_s: float
+    said: Utterance | None = None
+    heard_s: float | None = None
+    understood_s: float | None = None
+    probability: float | None = None
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Command:
+    """A command on its way from the ears to its report."""
+
+    number: int
+    said: Utterance
+    heard_s: float
+    asked_s: float = 0.0
+    asked_times: int = 0
+    intent: Intent | None = None
+    understood_s: float | None = None
+    probability: float | None = None
+    suggestions: tuple[str, ...] = ()
 
 
 class Agent:
-    """Takes commands in, runs their skills one after the other, says what control is to do.
+    """Takes commands in, has them understood, runs their skills one after the other.
 
-    "Stop" does not wait in the queue: it ends what runs and what waits. :meth:`tick` belongs to
-    the H level; commands come from any thread.
+    Commands are understood one at a time and carried out in the order in which they were heard;
+    each ends in exactly one :class:`Report`. "Stop" waits for nobody: it ends what runs, what
+    waits and what is being understood, whether or not language is alive. :meth:`tick` belongs to
+    the H level; :meth:`hear`, :meth:`understood` and :meth:`cancel` may come from any thread.
 
     Args:
         body: the robot.
-        parse: makes an intent of words, or declines.
+        understand: asked to read one command; answers with :meth:`understood`, at once or later,
+            from any thread. No other command is given to it before.
         emit: where task events go.
         limit_s: a command that takes longer is given up.
+        patience_s: how long an answer may take before ``understand`` is asked once more, and then
+            until the command is declined.
+        least_confidence: words heard with less are declined; "stop" needs half of it, for stopping
+            by mistake costs less than not stopping.
     """
 
     def __init__(
-        self, body: Body, parse: Parser, *, emit: Observer, limit_s: float = 240.0
+        self,
+        body: Body,
+        understand: Understand,
+        *,
+        emit: Observer,
+        limit_s: float = 240.0,
+        patience_s: float = 4.0,
+        least_confidence: float = 0.3,
     ) -> None:
         if not limit_s > 0.0:
             raise ValueError(f"limit_s must be positive, got {limit_s}")
+        if not patience_s > 0.0:
+            raise ValueError(f"patience_s must be positive, got {patience_s}")
+        if not 0.0 <= least_confidence <= 1.0:
+            raise ValueError(f"least_confidence must lie in [0, 1], got {least_confidence}")
         self._body = body
-        self._parse = parse
+        self._understand = understand
         self._emit = emit
         self._limit_s = limit_s
+        self._patience_s = patience_s
+        self._least_confidence = least_confidence
         self._lock = threading.Lock()
-        self._queue: deque[tuple[int, Intent]] = deque()
-        self._running: tuple[int, Intent, Skill, float] | None = None
         self._heard = 0
+        self._unread: deque[_Command] = deque()
+        self._reading: _Command | None = None
+        self._asking: set[int] = set()
+        self._queue: deque[_Command] = deque()
+        self._running: tuple[_Command, Intent, Skill, float] | None = None
         self.order: Order = Hold()
         self.reports: list[Report] = []
 
+    @classmethod
+    def with_parser(
+        cls,
+        body: Body,
+        parse: Parser,
+        *,
+        emit: Observer,
+        limit_s: float = 240.0,
+        least_confidence: float = 0.3,
+    ) -> Agent:
+        """An agent whose commands are understood at once, by a plain function."""
+
+        def understand(number: int, said: Utterance) -> None:
+            agent.understood(number, parse(said.text))
+
+        agent = cls(body, understand, emit=emit, limit_s=limit_s, least_confidence=least_confidence)
+        return agent
+
     @property
     def idle(self) -> bool:
-        """Whether nothing runs and nothing waits."""
+        """Whether nothing runs, nothing waits and nothing is being understood."""
         with self._lock:
-            return self._running is None and not self._queue
+            return not (self._running or self._queue or self._reading or self._unread)
 
     @property
     def doing(self) -> Intent | None:
@@ -75,36 +153,63 @@ class Agent:
         with self._lock:
             return self._running[1] if self._running is not None else None
 
-    def hear(self, text: str) -> Intent | Declined:
-        """Take in a command; a declined one is reported at once."""
-        now_s = self._body.now_s()
-        understood = self._parse(text)
+    def hear(self, said: str | Utterance) -> int:
+        """Take in a command; returns its number, which the report will bear."""
+        utterance = Utterance(said) if isinstance(said, str) else said
+        text, confidence = utterance.text.strip(), utterance.confidence
         with self._lock:
-            number = self._heard
+            command = _Command(self._heard, utterance, self._body.now_s())
             self._heard += 1
-            self._tell(number, "heard", text)
-            if isinstance(understood, Declined):
-                self._tell(number, "declined", understood.answer)
-                verdict = Verdict(False, understood.answer)
-                self.reports.append(Report(number, text, None, verdict, now_s, now_s))
-                return understood
-            self._tell(number, "understood", understood.phrase)
-            if understood.kind == "stop":
-                self._drop_all("stopped")
-            self._queue.append((number, understood))
-        return understood
+            self._tell(command, "heard", utterance.text)
+            if is_stop(text) and confidence >= 0.5 * self._least_confidence:
+                self._accept(command, Intent("stop", None, utterance.text))
+                return command.number
+            if not text:
+                self._decline(command, "I heard no words; please say what to do")
+            elif confidence < self._least_confidence:
+                self._decline(
+                    command,
+                    f"I heard something like {_short(text)!r}, but I am not sure; "
+                    "please say it again",
+                )
+            else:
+                self._unread.append(command)
+        self._ask()
+        return command.number
+
+    def understood(
+        self, number: int, answer: Intent | Declined, *, probability: float | None = None
+    ) -> bool:
+        """The answer of ``understand``; False where nobody waits for it any more."""
+        with self._lock:
+            command = self._reading
+            if command is None or command.number != number:
+                return False
+            self._reading = None
+            command.probability = probability
+            if isinstance(answer, Intent):
+                self._accept(command, answer)
+            else:
+                command.suggestions = answer.suggestions
+                self._decline(command, answer.answer)
+        self._ask()
+        return True
 
     def tick(self) -> None:
         """Let the running skill decide what to do until the next tick."""
+        self._ask()
         with self._lock:
             if self._running is None:
                 if not self._queue:
                     self.order = Hold()
                     return
-                number, intent = self._queue.popleft()
-                self._running = number, intent, skill_for(intent, self._body), self._body.now_s()
-                self._tell(number, "started", intent.phrase)
-            number, intent, skill, began_s = self._running
+                command = self._queue.popleft()
+                intent = command.intent
+                assert intent is not None
+                skill = skill_for(intent, self._body)
+                self._running = command, intent, skill, self._body.now_s()
+                self._tell(command, "started", intent.phrase)
+            _, intent, skill, began_s = self._running
             if self._body.now_s() - began_s > self._limit_s:
                 self._give_up(f"I gave up after {self._limit_s:g} s")
                 return
@@ -117,19 +222,79 @@ class Agent:
                 self._end(Verdict(False, f"something went wrong: {error}"))
 
     def cancel(self, why: str) -> None:
-        """Give up what runs and what waits."""
+        """Give up what runs, what waits and what is being understood."""
         with self._lock:
-            self._drop_all(why)
+            self._drop_before(self._heard, why)
 
-    def _drop_all(self, why: str) -> None:
-        if self._running is not None:
+    def _ask(self) -> None:
+        """Have the next command understood, without the lock: the answer may come at once."""
+        thread = threading.get_ident()
+        while True:
+            with self._lock:
+                # Within an answer that came at once, the loop further out goes on.
+                if thread in self._asking or (command := self._next_to_read()) is None:
+                    return
+                self._asking.add(thread)
+            failure: Exception | None = None
+            try:
+                self._understand(command.number, command.said)
+            except Exception as error:
+                logger.exception("understanding %r raised", _short(command.said.text))
+                failure = error
+            with self._lock:
+                self._asking.discard(thread)
+                if failure is not None and self._reading is command:
+                    self._reading = None
+                    self._decline(command, f"something went wrong: {failure}")
+
+    def _next_to_read(self) -> _Command | None:
+        """The command to ask about now, if there is one; gives up one that nobody answered."""
+        now_s = self._body.now_s()
+        command = self._reading
+        if command is not None:
+            if now_s - command.asked_s <= self._patience_s:
+                return None
+            if command.asked_times >= _ASKED_TIMES:
+                self._reading = None
+                words = _short(command.said.text)
+                self._decline(
+                    command, f"I heard {words!r}, but could not make out what it means in time"
+                )
+                command = None
+        if command is None:
+            if not self._unread:
+                return None
+            command = self._reading = self._unread.popleft()
+        command.asked_s = now_s
+        command.asked_times += 1
+        return command
+
+    def _accept(self, command: _Command, intent: Intent) -> None:
+        command.intent = intent
+        command.understood_s = self._body.now_s()
+        self._tell(command, "understood", intent.phrase)
+        if intent.kind == "stop":
+            self._drop_before(command.number, "stopped")
+        self._queue.append(command)
+
+    def _decline(self, command: _Command, why: str) -> None:
+        command.understood_s = self._body.now_s()
+        self._report(command, Verdict(False, why))
+        self._tell(command, "declined", why)
+
+    def _drop_before(self, number: int, why: str) -> None:
+        """Drop everything that was heard before a command."""
+        if self._running is not None and self._running[0].number < number:
             self._give_up(why)
-        while self._queue:
-            number, intent = self._queue.popleft()
-            now_s = self._body.now_s()
-            verdict = Verdict(False, why)
-            self.reports.append(Report(number, intent.text, intent, verdict, now_s, now_s))
-            self._tell(number, "failed", why)
+        waiting = [*self._queue, *([self._reading] if self._reading else []), *self._unread]
+        dropped = [command for command in waiting if command.number < number]
+        if self._reading in dropped:
+            self._reading = None
+        self._queue = deque(command for command in self._queue if command not in dropped)
+        self._unread = deque(command for command in self._unread if command not in dropped)
+        for command in dropped:
+            self._report(command, Verdict(False, why))
+            self._tell(command, "failed", why)
 
     def _give_up(self, why: str) -> None:
         assert self._running is not None
@@ -141,13 +306,33 @@ class Agent:
 
     def _end(self, verdict: Verdict) -> None:
         assert self._running is not None
-        number, intent, _, began_s = self._running
+        command, _, _, began_s = self._running
         self._running = None
         self.order = Hold()
-        self.reports.append(
-            Report(number, intent.text, intent, verdict, began_s, self._body.now_s())
-        )
-        self._tell(number, "done" if verdict.done else "failed", verdict.text)
+        self._report(command, verdict, began_s)
+        self._tell(command, "done" if verdict.done else "failed", verdict.text)
 
-    def _tell(self, number: int, phase: str, text: str) -> None:
-        self._emit(TaskEvent(self._body.now_s(), number, phase, text))
+    def _report(self, command: _Command, verdict: Verdict, began_s: float | None = None) -> None:
+        now_s = self._body.now_s()
+        self.reports.append(
+            Report(
+                command.number,
+                command.said.text,
+                command.intent,
+                verdict,
+                now_s if began_s is None else began_s,
+                now_s,
+                said=command.said,
+                heard_s=command.heard_s,
+                understood_s=command.understood_s,
+                probability=command.probability,
+                asked=command.suggestions,
+            )
+        )
+
+    def _tell(self, command: _Command, phase: str, text: str) -> None:
+        self._emit(TaskEvent(self._body.now_s(), command.number, phase, text))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."

@@ -30,11 +30,15 @@ Order: TypeAlias = DriveTo | Hold
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a skill ended: whether it did what was asked, in words, and where it found it."""
+    """How a skill ended: whether it did what was asked, and in words.
+
+    ``found_at`` is where it found what it searched, ``count`` how many it counted.
+    """
 
     done: bool
     text: str
     found_at: tuple[float, float] | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,12 @@ class Sightings(Protocol):
         self, label: str, least_hits: int = 3, least_probability: float = 0.3
     ) -> Sighting | None:
         """The likeliest place of a label."""
+        ...
+
+    def places(
+        self, label: str, least_hits: int = 3, least_probability: float = 0.3
+    ) -> Sequence[Sighting]:
+        """Every place where a label is believed to be, the likeliest first."""
         ...
 
     def all(self, least_hits: int = 3, least_probability: float = 0.3) -> Sequence[Sighting]:

@@ -12,14 +12,12 @@ from typing import TypeAlias
 
 from sage.ontology import APARTMENT_FURNITURE, object_entry, rooms_of
 from sage.skills.body import Body, DriveTo, Hold, Order, Sighting, Verdict
-from sage.skills.intent import Intent
+from sage.skills.intent import PERSON, Intent
 from sage.values import wrap_angle
 from sage.worlds.static_map import Room
 
 Skill: TypeAlias = Generator[Order, None, Verdict]
 Steps: TypeAlias = Generator[Order, None, bool]
-
-PERSON = "person"
 
 _VIEWS = 5
 _ARRIVED_RAD = 0.2

@@ -47,6 +47,11 @@ _ARTICLES = re.compile(
     r"(?:the|a|an|my|your|our|his|her|their|this|that|these|those|some|any|another) "
 )
 
+_STOP_WORDS = frozenset(("stop", "halt", "freeze"))
+_BESIDE_STOP = frozenset(
+    ("please", "robot", "sage", "now", "right", "hey", "oh", "no", "ok", "okay", "immediately")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -81,6 +86,14 @@ _PHRASES: dict[str, Named] = {}
 for _phrase, _entry in _spoken():
     # Spaces do not tell names apart ("livingroom", "bath tub"); the first meaning stands.
     _PHRASES.setdefault(_phrase.replace(" ", ""), _entry)
+
+
+def is_stop(text: str) -> bool:
+    """Whether a text is nothing but stop, halt or freeze: obeyed before anyone thinks about it."""
+    words = re.findall(r"\w+", text.casefold())
+    return any(word in _STOP_WORDS for word in words) and all(
+        word in _STOP_WORDS or word in _BESIDE_STOP for word in words
+    )
 
 
 def without_article(phrase: str) -> str:

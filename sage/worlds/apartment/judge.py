@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+from sage.ontology import object_entry
 from sage.skills.agent import Report
+from sage.skills.intent import OBJECT, PERSON, Intent
 from sage.values import Pose
 from sage.worlds.apartment.truth import Truth
 from sage.worlds.static_map import Rect
@@ -22,8 +24,9 @@ def judge(report: Report, truth: Truth, start: Pose | None) -> tuple[bool, str]:
     Done means, by intent: ``go``: the robot's centre is in the room; ``approach``: it is within
     0.9 m of the piece's footprint in the same room, and faces it within 45 degrees; ``find``: the
     place that it names is within 0.6 m of the object (of a person: one of them), and the robot is
-    within 2 m of it; ``return``: it is within 0.5 m of where it started. ``stop`` is done when the
-    robot says so: standing still shows over time, not in one moment.
+    within 2 m of it; ``count``: the number that it says is how many there are in the room, or on
+    the piece of furniture; ``return``: it is within 0.5 m of where it started. ``stop`` is done
+    when the robot says so: standing still shows over time, not in one moment.
 
     Returns:
         Whether it is done, and the measured figure in words.
@@ -38,6 +41,8 @@ def judge(report: Report, truth: Truth, start: Pose | None) -> tuple[bool, str]:
         return _at_furniture(truth, intent.target or "")
     if intent.kind == "find":
         return _found(report, truth, intent.target or "")
+    if intent.kind == "count":
+        return _counted(report, truth, intent)
     if intent.kind == "return":
         if start is None:
             return False, "the start is not known"
@@ -73,7 +78,7 @@ def _at_furniture(truth: Truth, name: str) -> tuple[bool, str]:
 
 def _found(report: Report, truth: Truth, name: str) -> tuple[bool, str]:
     spots = [(thing.x_m, thing.y_m) for thing in truth.objects if thing.name == name]
-    if name == "person":
+    if name == PERSON:
         spots = [(person.x_m, person.y_m) for person in truth.people]
     if not spots:
         return False, f"there is no {name}"
@@ -86,3 +91,18 @@ def _found(report: Report, truth: Truth, name: str) -> tuple[bool, str]:
         off_m <= FOUND_WITHIN_M and away_m <= NEAR_OBJECT_M,
         f"the place named is {off_m:.2f} m off, the robot {away_m:.2f} m away",
     )
+
+
+def _counted(report: Report, truth: Truth, intent: Intent) -> tuple[bool, str]:
+    if intent.target == PERSON:
+        there = [person.name for person in truth.people if person.room == intent.room]
+    else:
+        there = [
+            thing.name
+            for thing in truth.objects
+            if intent.target in (OBJECT, thing.name, object_entry(thing.name).category)
+            and thing.room == intent.room
+            and intent.location in (None, thing.furniture)
+        ]
+    names = f": {', '.join(sorted(there))}" if there else ""
+    return report.verdict.count == len(there), f"{len(there)} are there{names}"

@@ -10,6 +10,7 @@ from setuptools import setup
 
 PACKAGES = [
     "sage",
+    "sage.build",
     "sage.commands",
     "sage.effectors",
     "sage.hearing",

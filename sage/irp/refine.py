@@ -136,7 +136,8 @@ class Refinement(Generic[S, R]):
         Safe from any thread. Should that step come back after all, it is neither recorded nor
         charged; one that had already ended keeps its outcome.
         """
-        return self._close(Outcome(None, self._trajectory(HaltReason.FAILED), False, error))
+        trajectory = self._trajectory(HaltReason.FAILED)
+        return self._close(Outcome(None, trajectory, False, error, self.identity))
 
     def advance(self) -> bool:
         """Make one step: step, project, energy, spend, and look whether to stop.
@@ -253,7 +254,7 @@ class Refinement(Generic[S, R]):
             if not self.done:  # not abandoned meanwhile
                 self.meter.charge_s(cost_s)
         trajectory = self._trajectory(reason, cost_s, failed_step_cost_s)
-        self._close(Outcome(result, trajectory, answered, error))
+        self._close(Outcome(result, trajectory, answered, error, self.identity))
         self._state = self._best = None
         return False
 

@@ -66,12 +66,14 @@ class Outcome(Generic[R]):
     ``answered`` is false, and ``result`` None, where no step finished, where reading the answer
     raised, and where the refinement was abandoned in the middle of a call of its plugin.
     ``error`` is the exception of a refinement that failed; an earlier answer may still stand.
+    ``refinement`` is its number in telemetry.
     """
 
     result: R | None
     trajectory: Trajectory
     answered: bool
     error: BaseException | None = None
+    refinement: int = -1
 
     @property
     def reason(self) -> HaltReason:

@@ -1,31 +1,24 @@
-"""The composition root: the one place where plugins, orchestrator, memory and world meet."""
+"""A running SAGE: what the source captures, through lanes and gate, to the wheels."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from memory import SightingMap
-from orchestrator import (
-    HRMOrchestrator,
-    OrchestratorConfig,
-    PluginSettings,
-    SafetyGate,
-    SafetyLimits,
-    TrustLedger,
-)
-from plugins.control import ControlConfig, ControlPlugin
-from plugins.vision import VisionConfig, VisionPlugin
+from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedger
+from plugins.control import ControlPlugin
+from sage.build.body import RobotBody
+from sage.build.config import RunConfig
+from sage.build.plugins import installed_plugin
 from sage.clock import Clock
-from sage.effectors import Effector, open_effector
-from sage.irp import ConfigError, DeviceError, IRPPlugin, Outcome, PluginError, SageError
+from sage.effectors import Effector
+from sage.irp import DeviceError, IRPPlugin, Outcome, SageError
 from sage.navigation.navigator import Navigator
 from sage.navigation.task import ControlTask
-from sage.sensors import Source, check_source, open_apartment, open_source
+from sage.sensors import Source
 from sage.skills.agent import Agent
 from sage.skills.body import DriveTo
 from sage.skills.grammar import parse
@@ -35,81 +28,11 @@ from sage.worlds.static_map import StaticMap
 
 logger = logging.getLogger(__name__)
 
-PLUGIN_GROUP = "sage.plugins"
 _LONGEST_LATENCY_S = 0.2
 _FAILED_COMMANDS = 5
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
 OnScene = Callable[[Observation, Scene], None]
-
-
-@dataclass(frozen=True, slots=True)
-class RunConfig:
-    """Everything that a run can be told; the same names serve as keys of ``--config``.
-
-    Attributes:
-        camera: URI of the source.
-        robot: URI of the effector; ``sim:`` with the apartment and ``none:`` otherwise.
-        plugins: names of installed third-party plugins that see the camera too.
-        state_dir: where trust is kept between runs; null keeps nothing.
-        command_limit_s: a command that takes longer is given up.
-    """
-
-    camera: str = "sim:apartment"
-    robot: str | None = None
-    plugins: tuple[str, ...] = ()
-    state_dir: str | None = None
-    command_limit_s: float = 240.0
-    orchestrator: OrchestratorConfig = field(default_factory=OrchestratorConfig)
-    limits: SafetyLimits = field(default_factory=SafetyLimits)
-    vision: VisionConfig = field(default_factory=VisionConfig)
-    control: ControlConfig = field(default_factory=ControlConfig)
-
-    def __post_init__(self) -> None:
-        if not 1.0 <= self.command_limit_s <= 3600.0:
-            raise ConfigError(
-                f"command_limit_s must lie in [1, 3600] s, got {self.command_limit_s}"
-            )
-
-
-class RobotBody:
-    """A robot with a map: what skills know of it (see :class:`sage.skills.body.Body`)."""
-
-    def __init__(
-        self, navigator: Navigator, start: Pose, sightings: SightingMap, clock: Clock
-    ) -> None:
-        self.navigator = navigator
-        self.sightings = sightings
-        self.scenes_seen = 0
-        self._start = start
-        self._clock = clock
-
-    @property
-    def static_map(self) -> StaticMap:
-        """Rooms, walls and doors."""
-        return self.navigator.static_map
-
-    @property
-    def start(self) -> Pose:
-        """Where the robot was switched on."""
-        return self._start
-
-    def now_s(self) -> float:
-        """The time."""
-        return self._clock.now_s()
-
-    def pose(self) -> Pose:
-        """Where the robot believes to be."""
-        return self.navigator.estimate().pose
-
-    def reachable_near(self, x_m: float, y_m: float) -> tuple[float, float] | None:
-        """The free point nearest to a place that can be driven to."""
-        return self.navigator.reachable_near(x_m, y_m)
-
-    def stand_near(self, x_m: float, y_m: float, stand_off_m: float) -> tuple[float, float] | None:
-        """A free point in sight of a place, ``stand_off_m`` clear of all that stands there."""
-        spot = self.navigator.free_point_near(x_m, y_m, stand_off_m)
-        return None if spot is None else (spot.x_m, spot.y_m)
 
 
 class Runtime:
@@ -152,7 +75,7 @@ class Runtime:
         if vision is not None:
             self._see_with(vision, self._take_scene)
         for name in config.plugins:
-            self._see_with(_installed_plugin(name), None)
+            self._see_with(installed_plugin(name), None)
         if world is not None:
             self._give_body(world.static_map, world.start_pose)
 
@@ -267,58 +190,3 @@ class Runtime:
             self.fault = DeviceError(f"the robot does not answer: {self.gate.failure}")
             if self.agent is not None:
                 self.agent.cancel(str(self.fault))
-
-
-def build(
-    config: RunConfig,
-    *,
-    clock: Clock,
-    lockstep: bool = False,
-    vision: VisionFactory | None = None,
-    see: bool = True,
-) -> Runtime:
-    """Open the devices and put a runtime together; nothing runs yet.
-
-    Args:
-        config: what to run.
-        clock: real, or virtual with ``lockstep``.
-        lockstep: the source is pumped by the caller instead of running by itself.
-        vision: makes the vision plugin; the shipped one by default.
-        see: False leaves vision out.
-
-    Raises:
-        ConfigError: a value that cannot be. DeviceError: a device that is missing.
-        ModelError: weights that are missing or corrupt.
-    """
-    simulated = check_source(config.camera).scheme == "sim"
-    robot = config.robot or ("sim:" if simulated else "none:")
-    world: Any | None = None
-    telemetry = Telemetry()
-    closing: list[Callable[[], object]] = []
-    try:
-        if simulated:
-            world = open_apartment(config.camera, clock=clock, lockstep=lockstep)
-            closing.append(world.close)
-        source = open_source(config.camera, clock=clock, world=world, lockstep=lockstep)
-        closing.append(source.stop)
-        effector = open_effector(robot, clock=clock, world=world)
-        closing.append(effector.close)
-        factory = (vision or (lambda: VisionPlugin(config.vision))) if see else None
-        return Runtime(config, clock, source, effector, telemetry, world, factory)
-    except BaseException:
-        for close in reversed(closing):
-            close()
-        raise
-
-
-def _installed_plugin(name: str) -> Callable[[], IRPPlugin[Any, Any]]:
-    """The factory that another package registered under a name."""
-    found = {entry.name: entry for entry in metadata.entry_points(group=PLUGIN_GROUP)}
-    if name not in found:
-        known = ", ".join(sorted(found)) or "none installed"
-        raise ConfigError(f"unknown plugin {name!r}; installed in group {PLUGIN_GROUP!r}: {known}")
-    try:
-        factory: Callable[[], IRPPlugin[Any, Any]] = found[name].load()
-    except Exception as error:
-        raise PluginError(f"plugin {name!r} cannot be imported: {error}") from error
-    return factory

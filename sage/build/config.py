@@ -1,0 +1,51 @@
+"""Everything that a run can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from orchestrator import OrchestratorConfig, SafetyLimits
+from plugins.control import ControlConfig
+from plugins.vision import VisionConfig
+from sage.irp import ConfigError
+
+ParserName = Literal["language", "grammar"]
+PARSERS: tuple[ParserName, ...] = get_args(ParserName)
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything that a run can be told; the same names serve as keys of ``--config``.
+
+    Attributes:
+        camera: URI of the source.
+        robot: URI of the effector; ``sim:`` with the apartment and ``none:`` otherwise.
+        mic: URI of the microphone; ``sim:`` with the apartment and ``none:`` otherwise.
+        recogniser: who makes words of speech, by name.
+        parser: who makes sense of words: the language plugin, or the rule grammar.
+        plugins: names of installed third-party plugins that see the camera too.
+        state_dir: where trust and memory are kept between runs; null keeps nothing.
+        command_limit_s: a command that takes longer is given up.
+    """
+
+    camera: str = "sim:apartment"
+    robot: str | None = None
+    mic: str | None = None
+    recogniser: str = "pocketsphinx"
+    parser: ParserName = "language"
+    plugins: tuple[str, ...] = ()
+    state_dir: str | None = None
+    command_limit_s: float = 240.0
+    orchestrator: OrchestratorConfig = field(default_factory=OrchestratorConfig)
+    limits: SafetyLimits = field(default_factory=SafetyLimits)
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    control: ControlConfig = field(default_factory=ControlConfig)
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.command_limit_s <= 3600.0:
+            raise ConfigError(
+                f"command_limit_s must lie in [1, 3600] s, got {self.command_limit_s}"
+            )
+        if self.parser not in PARSERS:
+            raise ConfigError(f"parser {self.parser!r} is none of {', '.join(PARSERS)}")

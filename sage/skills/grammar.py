@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
 
 from sage.irp.errors import ConfigError
@@ -19,18 +18,27 @@ from sage.ontology import (
     APARTMENT_FURNITURE,
     APARTMENT_OBJECTS,
     ROOM_NAMES,
-    VISION_CLASSES,
-    objects_in_category,
     rooms_of,
+)
+from sage.skills.answers import (
+    ABILITIES,
+    CARRY,
+    FOLLOW,
+    GUIDE,
+    HANDLE,
+    SPEAK,
+    count_meant,
+    declined,
+    meant,
+    quoted,
+    rooms_meant,
+    unable,
+    uses,
 )
 from sage.skills.intent import Declined, Intent
 from sage.skills.vocabulary import Named, look_up, mentioned, near, one_slip, without_article
 
 MAX_COMMAND_CHARS = 300
-MAX_SUGGESTIONS = 4
-
-ABILITIES = "go to a room or to a piece of furniture, find a thing or a person, come back, stop"
-
 _FILLERS = re.compile(
     r"(?:please|kindly|hey|hi|hello|ok|okay|well|now|so|um|uh|er|robot|sage|just|quickly|no|yes|oh"
     r"|immediately|finally|first|next|also|again|(?:can|could|would|will) you(?: be able to)?"
@@ -63,6 +71,25 @@ _RETURN = re.compile(
     r"|(?:go|come|drive|move|head|walk|navigate|run|get|travel)(?: over| straight| right)? back"
     r"|return"
 )
+_KNOW = (
+    r"(?:(?:go )?(?:tell|show|inform) (?:me|us)(?: about| of)?|say|state|report|check|see|find out"
+    r"|figure out|determine|know|let me know|(?:do )?you know|(?:go )?look)"
+)
+_COUNT = re.compile(
+    rf"(?:{_KNOW} )?(?:(?:go )?count(?: up)?(?: for me)?(?: how many| the number of)?"
+    r"|how many|what(?:'s| is) the (?:number|count|amount) of|the (?:number|count|amount) of)"
+    r"(?: all| of| the| different)* (?P<what>.+)"
+)
+_COUNTED = re.compile(
+    r"(?P<what>.+?)(?: (?:that|which|you|can|do|see|find|are|is|there|we|have|located|placed|lying"
+    r"|standing|sitting|somewhere|over|right now|currently|exactly))*"
+    r"(?: (?:in|inside|from|at|on|within|of|near|on top of)(?: the top of)? (?P<place>.+))?"
+)
+_AND_TELL = re.compile(
+    r"(?:come (?:back )?)?(?:tell|inform|let) (?:me|us)(?: know)?(?: (?:the|what|how|it)\b.*)?"
+)
+_THINGS = ("object", "objects", "thing", "things", "item", "items", "stuff", "everything")
+_POSE = re.compile(r"\b(?:lying|laying|standing|sitting|sleeping|seated|wav(?:e|es|ing)|rais\w+)\b")
 _FIND = re.compile(
     r"(?:go (?:to )?)?(?:find|locate|search for|look (?:around )?for|seek(?: for)?|spot|detect|see"
     r"|hunt for|check for|do you see|(?:take|have) a look for)(?: me)? (?P<what>.+)"
@@ -85,21 +112,19 @@ _GO = re.compile(
 )
 
 # What this robot cannot do, by the words that ask for it.
-_UNABLE: dict[str, str] = {
-    "take hold of, carry or bring things": (
+_UNABLE = {
+    CARRY: (
         "bring, fetch, get, grab, take, carry, deliver, give, hand, pass, serve, retrieve, pick,"
         " put, place, set, move, transfer, transport, collect, remove, return, drop, lift, push,"
         " pull, throw, store, buy"
     ),
-    "follow people": "follow, chase, trail, track, shadow, tail, go with, stay with",
-    "guide or meet people": (
-        "guide, lead, escort, accompany, conduct, usher, walk, show, meet, direct, take me"
-    ),
-    "speak or answer": (
-        "say, tell, answer, ask, greet, introduce, speak, talk, sing, describe, name, count, what,"
+    FOLLOW: "follow, chase, trail, track, shadow, tail, go with, stay with",
+    GUIDE: "guide, lead, escort, accompany, conduct, usher, walk, show, meet, direct, take me",
+    SPEAK: (
+        "say, tell, answer, ask, greet, introduce, speak, talk, sing, describe, name, what,"
         " who, which, when, why, how, explain"
     ),
-    "open, pour, clean or switch things": (
+    HANDLE: (
         "open, close, pour, clean, cook, wash, turn on, turn off, switch, press, fill, tidy, vacuum"
     ),
 }
@@ -138,7 +163,14 @@ def parse(text: str) -> Intent | Declined:
     if len(text) > MAX_COMMAND_CHARS:
         reason = f"a command has at most {MAX_COMMAND_CHARS} characters, this one has {len(text)}"
         return Declined(text, reason)
-    read = [_clause(clause, text) for clause in _clauses(text)]
+    clauses = _clauses(text)
+    if len(clauses) == 2 and _COUNT.fullmatch(clauses[0]) and _AND_TELL.fullmatch(clauses[1]):
+        clauses.pop()  # the number is told in any case
+    read = [_clause(clause, text) for clause in clauses]
+    if len(read) == 2 and isinstance(read[0], Intent) and _COUNT.fullmatch(clauses[1]):
+        there = read[0].phrase.removeprefix("go to the ")  # "go to the kitchen, count the drinks"
+        if read[0].kind in ("go", "approach") and isinstance(read[1], Declined):
+            return _clause(f"{clauses[1]} in the {there}", text)
     if not read:
         return Declined(text, f"nothing was asked; this robot can {ABILITIES}")
     first = read[0]
@@ -147,9 +179,9 @@ def parse(text: str) -> Intent | Declined:
     intents = [item for item in read if isinstance(item, Intent)]
     if len(intents) == len(read):
         joined = _joined(intents, text)
-        return joined or _declined(text, "one command at a time", [i.phrase for i in intents])
+        return joined or declined(text, "one command at a time", [i.phrase for i in intents])
     refused = next(item for item in read if isinstance(item, Declined))
-    return _declined(text, refused.reason, [*refused.suggestions, *(i.phrase for i in intents)])
+    return declined(text, refused.reason, [*refused.suggestions, *(i.phrase for i in intents)])
 
 
 def _clauses(text: str) -> list[str]:
@@ -200,22 +232,24 @@ def _clause(clause: str, text: str, *, slips: bool = True) -> Intent | Declined:
         return Intent("stop", None, text)
     if _RETURN.fullmatch(clause):
         return Intent("return", None, text)
+    if (match := _COUNT.fullmatch(clause)) is not None:
+        return _count(match["what"], text)
     if (match := _FIND.fullmatch(clause)) is not None:
         about = next(filter(None, map(match.group, ("what", "where", "tell", "there", "thing"))))
         about = re.sub(r" (?:is|are)(?= in |$)", "", about)
         return _about(about, match["place"], text, seeking=True)
-    unable = _unable(clause, text)
-    if (match := _GO.fullmatch(clause)) is not None and (match["place"] or unable is None):
+    cannot = _unable(clause, text)
+    if (match := _GO.fullmatch(clause)) is not None and (match["place"] or cannot is None):
         return _about(match["place"] or match["bare"], None, text, seeking=False)
-    if unable is not None:
-        return unable
+    if cannot is not None:
+        return cannot
     named = look_up(clause)
     if named is not None:
-        reason = f"{_short(clause)} says where or what, not what to do"
-        return _declined(text, reason, _uses([named]))
-    options = (_slipped_verbs(clause, text) if slips else []) or _uses(mentioned(clause))
+        reason = f"{quoted(clause)} says where or what, not what to do"
+        return declined(text, reason, uses([named]))
+    options = (_slipped_verbs(clause, text) if slips else []) or uses(mentioned(clause))
     hint = "" if options else f"; this robot can {ABILITIES}"
-    return _declined(text, f"not understood{hint}", options)
+    return declined(text, f"not understood{hint}", options)
 
 
 def _about(phrase: str, place: str | None, text: str, *, seeking: bool) -> Intent | Declined:
@@ -233,77 +267,69 @@ def _about(phrase: str, place: str | None, text: str, *, seeking: bool) -> Inten
                 named, place = look_up(" ".join(words[cut:])), front.name
     if named is None:
         if _NUMBER.match(thing):
-            return _declined(text, "one thing at a time", _uses(mentioned(thing)))
-        reason = f"nothing here is called {_short(thing)}"
-        options = _uses(near(thing))
+            return declined(text, "one thing at a time", uses(mentioned(thing)))
+        reason = f"nothing here is called {quoted(thing)}"
+        options = uses(near(thing))
         if not options and seeking:
             reason += f"; to be found: {', '.join(APARTMENT_OBJECTS)}, person"
         elif not options:
             reason += f"; places: {', '.join((*ROOM_NAMES, *APARTMENT_FURNITURE))}"
-        return _declined(text, reason, options)
+        return declined(text, reason, options)
     if place is None:
-        return _meant(named, None, text)
+        return meant(named, None, text)
     spot = look_up(place)
-    rooms = _rooms(spot) if spot is not None else ()
+    rooms = rooms_meant(spot) if spot is not None else ()
     if len(rooms) == 1:
-        return _meant(named, rooms[0], text)
+        return meant(named, rooms[0], text)
     why = "is in more than one room" if rooms else "is no place here"
-    options = _uses([named], rooms or [r for other in near(place) for r in _rooms(other)])
-    return _declined(text, f"{_short(without_article(place))} {why}", options)
+    options = uses([named], rooms or [r for other in near(place) for r in rooms_meant(other)])
+    return declined(text, f"{quoted(without_article(place))} {why}", options)
 
 
-def _meant(named: Named, room: str | None, text: str) -> Intent | Declined:
-    """The intent that a name stands for, if the robot can have it."""
-    name = named.name
-    if named.sort == "room":
-        if room not in (None, name):
-            return _declined(text, f"the {name} is not in the {room}", _uses([named]))
-        return Intent("go", name, text)
-    if named.sort == "somebody":
-        reason = f"people are not told apart, so {name!r} cannot be looked for"
-        return _declined(text, reason, _uses([named], [room]))
-    if named.sort == "category":
-        return _declined(text, f"{name!r} is a whole category", _uses([named], [room]))
-    if name not in VISION_CLASSES:
-        known = APARTMENT_FURNITURE if named.sort == "furniture" else APARTMENT_OBJECTS
-        return Declined(text, f"{name!r} is not known by sight; known: {', '.join(known)}")
-    if named.sort != "furniture":
-        return Intent("find", name, text, room=room)
-    rooms = rooms_of(name)
-    if room is not None and room not in rooms:
-        special = look_up(f"{room} {name}")  # "the cabinet in the bathroom"
-        if special is not None:
-            return _meant(special, None, text)
-        return _declined(text, f"there is no {name} in the {room}", _uses([named]))
-    if room is None and len(rooms) > 1:
-        return _declined(text, f"there is a {name} in {len(rooms)} rooms", _uses([named]))
-    return Intent("approach", name, text, room=room)
+def _count(phrase: str, text: str) -> Intent | Declined:
+    """What to count, and where."""
+    match = _COUNTED.fullmatch(phrase)
+    if match is None:
+        return Declined(text, f"not understood; this robot can {ABILITIES}")
+    thing, place = without_article(match["what"]), match["place"]
+    named = look_up(thing)
+    people = any(other.sort == "person" for other in mentioned(phrase))
+    if people and (pose := _POSE.search(phrase)) is not None:
+        rooms = [other.name for other in mentioned(phrase) if other.sort == "room"]
+        some = Named("somebody", f"who is {pose[0]}")
+        return count_meant(some, rooms[0] if rooms else None, None, text)
+    if named is None and thing not in _THINGS:
+        reason = f"nothing that can be counted is called {quoted(thing)}"
+        answers = [count_meant(other, None, None, text) for other in near(thing)]
+        known = [answer for answer in answers if isinstance(answer, Declined)]
+        return declined(text, reason, [s for answer in known for s in answer.suggestions])
+    if place is None:
+        return count_meant(named, None, None, text)
+    spot, room = _spot(place)
+    if spot is not None and spot.sort == "room" and room in (None, spot.name):
+        return count_meant(named, spot.name, None, text)
+    if spot is not None and spot.sort == "furniture":
+        return count_meant(named, room, spot.name, text)
+    places = dict.fromkeys(room for other in near(place) for room in rooms_meant(other))
+    meanings = [count_meant(named, room, None, text) for room in places]
+    options = [meaning.phrase for meaning in meanings if isinstance(meaning, Intent)]
+    return declined(text, f"{quoted(without_article(place))} is no place here", options)
 
 
-def _rooms(named: Named) -> tuple[str, ...]:
-    """The rooms that a place can mean; none for what is no place."""
-    if named.sort == "room":
-        return (named.name,)
-    return rooms_of(named.name) if named.sort == "furniture" else ()
-
-
-def _uses(names: Iterable[Named], rooms: Iterable[str | None] = (None,)) -> list[str]:
-    """Commands about these names that are understood, in each of the rooms where that holds."""
-    options: list[str] = []
-    for named in names:
-        targets = [named]
-        if named.sort == "category":
-            targets = [Named("object", name) for name in objects_in_category(named.name)]
-        elif named.sort == "somebody":
-            targets = [Named("person", "person")]
-        elif named.sort == "furniture" and len(rooms_of(named.name)) > 1:
-            rooms = rooms_of(named.name)
-        for target in targets:
-            for room in rooms or (None,):
-                meant = _meant(target, room, "") if target.sort != "category" else None
-                if isinstance(meant, Intent):
-                    options.append(meant.phrase)
-    return options
+def _spot(place: str) -> tuple[Named | None, str | None]:
+    """A place, and the room that it is said to be in: "the sink in the bathroom"."""
+    if (spot := look_up(place)) is not None:
+        return spot, None
+    if (match := _IN.fullmatch(place)) is not None:
+        spot, around = look_up(match["what"]), look_up(match["place"])
+        if spot is not None and around is not None and around.sort == "room":
+            return spot, around.name
+    words = without_article(place).split(" ")
+    for cut in (1, 2):  # "kitchen counter"
+        front = look_up(" ".join(words[:cut]))
+        if front is not None and front.sort == "room":
+            return look_up(" ".join(words[cut:])), front.name
+    return None, None
 
 
 def _unable(clause: str, text: str) -> Declined | None:
@@ -311,8 +337,7 @@ def _unable(clause: str, text: str) -> Declined | None:
     words = re.sub(r"^(?:go|come) (?=\w+ )", "", clause).split(" ")
     for head in (" ".join(clause.split(" ")[:2]), " ".join(words[:2]), words[0]):
         if head in _UNABLE_VERBS:
-            names = [named for named in mentioned(clause) if named.sort in ("object", "somebody")]
-            return _declined(text, f"this robot cannot {_UNABLE_VERBS[head]}", _uses(names))
+            return unable(_UNABLE_VERBS[head], mentioned(clause), text)
     return None
 
 
@@ -327,15 +352,6 @@ def _slipped_verbs(clause: str, text: str) -> list[str]:
                 meant = _clause(f"{verb} {rest}".strip(), text, slips=False)
                 options += [meant.phrase] if isinstance(meant, Intent) else meant.suggestions
     return options
-
-
-def _short(words: str) -> str:
-    """Some words of the user's, quoted and of limited length."""
-    return repr(words if len(words) <= 40 else words[:37] + "...")
-
-
-def _declined(text: str, reason: str, options: Iterable[str]) -> Declined:
-    return Declined(text, reason, tuple(dict.fromkeys(options))[:MAX_SUGGESTIONS])
 
 
 def read_script(path: str | Path) -> list[str]:

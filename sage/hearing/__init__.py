@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sage.clock import Clock
 from sage.hearing import microphone, silent, simulated, sound_file
+from sage.hearing.ears import Ears, EarsCounts
+from sage.hearing.endpoint import EarsConfig
 from sage.hearing.recogniser import RATE_HZ, Hypothesis, Recogniser, VoiceActivity
 from sage.hearing.simulated import SimulatedMicrophone
 from sage.irp.errors import ConfigError
@@ -16,6 +18,9 @@ from sage.sensors.uri import DeviceUri, parse_uri
 __all__ = [
     "MICROPHONES",
     "RATE_HZ",
+    "Ears",
+    "EarsConfig",
+    "EarsCounts",
     "Hypothesis",
     "Recogniser",
     "SimulatedMicrophone",

@@ -1,0 +1,411 @@
+"""The ears: sound in, utterances out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from sage.clock import Clock
+from sage.hearing.endpoint import EarsConfig, EndPointer
+from sage.hearing.recogniser import RATE_HZ, Hypothesis, Recogniser, VoiceActivity
+from sage.irp.errors import ConfigError
+from sage.sensors.feed import COMPLAIN_EVERY_S
+from sage.telemetry.events import Dropped, Event, Health, Heard
+from sage.values import AudioBlock, Float32Array, Observation, Utterance
+
+log = logging.getLogger(__name__)
+
+STOP_S = 1.0
+DRAIN_S = 0.5
+"""How much of ``STOP_S`` may go into sound that was waiting."""
+LONGEST_BACKOFF_S = 60.0
+_NOTHING = Hypothesis("", 0.0)
+_ACTIVITY = "voice activity"
+_RECOGNISER = "the recogniser"
+
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class EarsCounts:
+    """What the ears did so far.
+
+    Attributes:
+        blocks: blocks of voice activity that were listened to.
+        overflow_samples: samples lost because the worker was more than the backlog behind.
+        overflows: how often that happened; losses in a row count once.
+        utterances: delivered, the empty ones among them.
+        empty: delivered without words.
+        rejected: too short to be speech.
+        errors: what voice activity, the recogniser and the consumer raised.
+    """
+
+    blocks: int = 0
+    overflow_samples: int = 0
+    overflows: int = 0
+    utterances: int = 0
+    empty: int = 0
+    rejected: int = 0
+    errors: int = 0
+
+
+class Ears:
+    """Takes utterances out of consecutive audio blocks and has them recognised.
+
+    The recogniser is fed while somebody speaks, so that little is left to do at the end. Where it
+    fails, the utterance is delivered without words and the ears live on; where it keeps failing
+    they are unhealthy for a while and deliver all speech without words.
+
+    In real time one thread listens, which also ends what nothing follows: a microphone that went
+    away, a file at its end. With ``synchronous`` all is done inside ``take``, and ``flush`` ends
+    what is unfinished. The ears close the recogniser when they are stopped.
+    """
+
+    def __init__(
+        self,
+        vad: VoiceActivity,
+        recogniser: Recogniser,
+        on_utterance: Callable[[Observation], None],
+        *,
+        clock: Clock,
+        config: EarsConfig | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        synchronous: bool = False,
+    ) -> None:
+        self._vad = vad
+        self._recogniser = recogniser
+        self._on_utterance = on_utterance
+        self._on_event = on_event
+        self._clock = clock
+        self._config = config or EarsConfig()
+        self._synchronous = synchronous
+        self._block_samples = vad.block_samples
+        block_s = self._block_samples / RATE_HZ
+        kept_s = self._config.preroll_s + self._config.begin_s
+        self._preroll: deque[Float32Array] = deque(maxlen=max(1, math.ceil(kept_s / block_s)))
+        self._pointer = EndPointer(self._config)
+        self._rest = np.empty(0, np.float32)  # of a block for voice activity
+        self._heard_s: float | None = None  # up to when all was heard
+        self._paused_text: str | None = None  # what it was when the pause began
+        self._source = ""
+        self._sequence = 0
+        self._resting = False  # the recogniser is left alone in this utterance
+        self._broken = False  # it has failed in this utterance
+        self._failed = 0  # utterances in a row
+        self._deaf = 0  # blocks in a row in which voice activity failed
+        self._backoff_s = self._config.backoff_s
+        self._retry_s = -math.inf
+        self._complained_s: dict[str, float] = {}
+        self._counts = dict.fromkeys(EarsCounts.__dataclass_fields__, 0)
+        self._reasons: dict[str, str] = {}
+        self._last_error = ""
+        self._lock = threading.Condition()  # of the queue and what belongs to it
+        self._queue: deque[Observation | None] = deque()  # None: flush
+        self._queued = 0  # samples
+        self._overflowing = False
+        self._stopping = False
+        self._deadline_s = math.inf
+        self._idle = True
+        self._thread: threading.Thread | None = None
+        if not synchronous:
+            self._thread = threading.Thread(target=self._run, name="ears", daemon=True)
+            self._thread.start()
+
+    @property
+    def healthy(self) -> bool:
+        """False while voice activity fails, or the recogniser is left alone because it failed."""
+        return not self._reasons
+
+    @property
+    def reason(self) -> str | None:
+        """Why they are unhealthy."""
+        return "; ".join(list(self._reasons.values())) or None
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody is speaking now."""
+        return self._pointer.speaking
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits and nothing is being worked on."""
+        with self._lock:
+            return self._idle and not self._queue
+
+    @property
+    def backlog_s(self) -> float:
+        """How much sound waits to be listened to."""
+        return self._queued / RATE_HZ
+
+    def counts(self) -> EarsCounts:
+        """What they did so far."""
+        return EarsCounts(**self._counts)
+
+    def take(self, observation: Observation) -> None:
+        """The next block of sound; from the source's thread, which is never held up.
+
+        Raises ConfigError for anything but 16 kHz audio. After ``stop`` nothing is taken.
+        """
+        block = observation.data
+        if not isinstance(block, AudioBlock) or block.rate_hz != RATE_HZ or block.samples.ndim != 1:
+            raise ConfigError(
+                f"{observation.source}: the ears were given {observation.modality!r} that is not "
+                f"one-channel audio at {RATE_HZ} Hz"
+            )
+        if self._synchronous:
+            if not self._stopping:
+                self._listen(observation)
+            return
+        dropped: Observation | None = None
+        with self._lock:
+            if self._stopping:
+                return
+            self._queue.append(observation)
+            self._queued += len(block.samples)
+            while self._queued > self._config.backlog_s * RATE_HZ:
+                dropped = self._drop_oldest() or dropped
+            began = dropped is not None and not self._overflowing
+            self._overflowing = dropped is not None
+            self._counts["overflows"] += began
+            self._lock.notify()
+        if began and dropped is not None:
+            log.warning("the ears are %.0f s behind; sound is lost", self._config.backlog_s)
+            self._tell(Dropped(self._clock.now_s(), "ears", "stale", dropped.captured_s))
+
+    def flush(self) -> None:
+        """Nothing follows for now: end what is unfinished, once all that waits was heard."""
+        if self._synchronous:
+            self._break()
+            return
+        with self._lock:
+            self._queue.append(None)
+            self._lock.notify()
+
+    def stop(self) -> None:
+        """End within a second: hear what waits, deliver what is unfinished. May be repeated."""
+        with self._lock:
+            first, self._stopping = not self._stopping, True
+            self._deadline_s = self._clock.now_s() + DRAIN_S
+            self._lock.notify()
+        if self._thread is None:
+            if first:
+                self._shut()
+        elif self._thread is not threading.current_thread():
+            self._thread.join(STOP_S)
+            if self._thread.is_alive():
+                log.warning("the ears' thread is stuck in recogniser %r", self._recogniser.name)
+
+    # The worker
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._idle = True
+                if not self._queue and not self._stopping:
+                    # A block that should have come: the source has ended or gone away.
+                    waited = self._lock.wait(
+                        self._config.pause_s if self._pointer.speaking else None
+                    )
+                    if not waited and not self._queue:
+                        self._queue.append(None)
+                    continue
+                self._idle = False
+                over = self._stopping and self._clock.now_s() > self._deadline_s
+                if over or not self._queue:
+                    break
+                observation = self._queue.popleft()
+                if observation is not None:
+                    self._queued -= len(observation.data.samples)
+            if observation is None:
+                self._break()
+            else:
+                self._listen(observation)
+        self._shut()
+
+    def _shut(self) -> None:
+        self._break()
+        self._guard(_RECOGNISER, self._recogniser.close, None)
+
+    def _drop_oldest(self) -> Observation | None:
+        oldest = self._queue.popleft()
+        if oldest is not None:
+            self._queued -= len(oldest.data.samples)
+            self._counts["overflow_samples"] += len(oldest.data.samples)
+        return oldest
+
+    def _listen(self, observation: Observation) -> None:
+        samples: Float32Array = observation.data.samples
+        began_s = observation.captured_s - len(samples) / RATE_HZ
+        if self._heard_s is not None and began_s - self._heard_s >= self._config.pause_s:
+            self._break()  # sound is missing
+        self._source = observation.source
+        if not np.isfinite(samples).all():  # one NaN would deafen a recurrent network for good
+            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        if len(self._rest):
+            samples = np.concatenate([self._rest, samples])
+        size = self._block_samples
+        whole = len(samples) - len(samples) % size
+        self._rest = samples[whole:]
+        self._heard_s = observation.captured_s
+        for end in range(size, whole + 1, size):
+            ended_s = observation.captured_s - (len(samples) - end) / RATE_HZ
+            self._hear(samples[end - size : end], ended_s)
+
+    def _hear(self, block: Float32Array, ended_s: float) -> None:
+        self._counts["blocks"] += 1
+        probability = self._activity(block)
+        began = self._pointer.hear(probability, ended_s - len(block) / RATE_HZ, ended_s)
+        if not self._pointer.speaking:
+            self._preroll.append(block)
+            return
+        if began:
+            self._begin()
+        self._ask(lambda: self._recogniser.feed(block), None)
+        if self._is_over(ended_s):
+            self._end()
+
+    def _activity(self, block: Float32Array) -> float:
+        probability = self._guard(_ACTIVITY, lambda: self._vad.probability(block), math.nan)
+        if not math.isnan(probability):
+            self._deaf = 0
+            self._recover(_ACTIVITY)
+            return probability
+        self._deaf += 1
+        self._guard(_ACTIVITY, self._vad.reset, None)
+        if self._deaf == self._config.failures:
+            self._sicken(_ACTIVITY, f"{self._deaf} blocks in a row failed: {self._last_error}")
+        return 0.0
+
+    def _begin(self) -> None:
+        self._paused_text = None
+        self._resting = self._broken = self._clock.now_s() < self._retry_s
+        before = np.concatenate(self._preroll) if self._preroll else None
+        self._preroll.clear()
+        self._ask(self._recogniser.begin, None)
+        if before is not None:
+            self._ask(lambda: self._recogniser.feed(before), None)
+
+    def _is_over(self, now_s: float) -> bool:
+        config, pointer = self._config, self._pointer
+        if pointer.too_long(now_s) or pointer.silent(now_s, config.pause_s):
+            return True
+        if not pointer.silent(now_s, 0.5 * config.pause_complete_s):
+            self._paused_text = None
+            return False
+        if self._broken:
+            return False
+        partial = self._ask(self._recogniser.partial, _NOTHING)
+        before, self._paused_text = self._paused_text, partial.text
+        return (
+            pointer.silent(now_s, config.pause_complete_s)
+            and partial.complete
+            and partial.text == before
+        )
+
+    def _break(self) -> None:
+        """What follows, if anything, does not belong to what came before."""
+        if self._pointer.speaking:
+            self._end()
+        self._pointer.end()
+        self._preroll.clear()
+        self._rest = self._rest[:0]
+        self._heard_s = None
+        self._guard(_ACTIVITY, self._vad.reset, None)
+
+    def _end(self) -> None:
+        pointer = self._pointer
+        pointer.end()
+        hypothesis = self._ask(self._recogniser.finish, _NOTHING)
+        if not self._resting:
+            self._settle_health()
+        if pointer.too_short:
+            self._counts["rejected"] += 1
+            return
+        text = " ".join(hypothesis.text.split())
+        confidence = hypothesis.confidence if math.isfinite(hypothesis.confidence) else 0.0
+        said = Utterance(
+            text,
+            min(1.0, max(0.0, confidence)) if text else 0.0,
+            pointer.began_s,
+            pointer.ended_s,
+            self._recogniser.name,
+        )
+        self._counts["utterances"] += 1
+        self._counts["empty"] += not text
+        heard = Observation(self._source, "speech", pointer.ended_s, self._sequence, said)
+        self._sequence += 1
+        self._tell(
+            Heard(
+                self._clock.now_s(),
+                text,
+                said.confidence,
+                pointer.began_s,
+                pointer.ended_s,
+                said.recogniser,
+            )
+        )
+        self._guard("the consumer of utterances", lambda: self._on_utterance(heard), None)
+
+    # What can fail
+
+    def _ask(self, call: Callable[[], _R], otherwise: _R) -> _R:
+        """Ask the recogniser, unless it has failed in this utterance already."""
+        if self._broken:
+            return otherwise
+        errors = self._counts["errors"]
+        answer = self._guard(_RECOGNISER, call, otherwise)
+        self._broken = self._counts["errors"] > errors
+        return answer
+
+    def _guard(self, who: str, call: Callable[[], _R], otherwise: _R) -> _R:
+        """The call's answer; what it raises is counted, and told every now and then."""
+        try:
+            return call()
+        except Exception as error:
+            self._counts["errors"] += 1
+            self._last_error = (
+                f"{who} failed: {' '.join(str(error).split()) or type(error).__name__}"
+            )
+            now_s = self._clock.now_s()
+            if now_s - self._complained_s.get(who, -math.inf) >= COMPLAIN_EVERY_S:
+                self._complained_s[who] = now_s
+                log.exception("hearing: %s failed (errors so far: %d)", who, self._counts["errors"])
+            return otherwise
+
+    def _settle_health(self) -> None:
+        """After an utterance that the recogniser was asked about."""
+        if not self._broken:
+            self._failed = 0
+            self._backoff_s = self._config.backoff_s
+            self._recover(_RECOGNISER)
+            return
+        with contextlib.suppress(Exception):  # leave no utterance open in it
+            self._recogniser.finish()
+        self._failed += 1
+        if self._failed < self._config.failures:
+            return
+        self._retry_s = self._clock.now_s() + self._backoff_s
+        self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
+        self._sicken(_RECOGNISER, f"{self._failed} utterances in a row failed: {self._last_error}")
+
+    def _sicken(self, who: str, reason: str) -> None:
+        self._reasons[who] = reason
+        self._tell(Health(self._clock.now_s(), "ears", "backing_off", reason))
+
+    def _recover(self, who: str) -> None:
+        if self._reasons.pop(who, None) is not None:
+            log.info("hearing: %s works again", who)
+            self._tell(Health(self._clock.now_s(), "ears", "active", f"{who} works again"))
+
+    def _tell(self, event: Event) -> None:
+        if self._on_event is not None:
+            on_event = self._on_event
+            self._guard("the observer of the ears", lambda: on_event(event), None)

@@ -1,24 +1,27 @@
-"""What a run leaves behind: a verdict per command, figures per plugin, a contact sheet."""
+"""What a run comes to: a verdict per command, figures per plugin, pictures."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sage.irp.errors import SageError
 from sage.navigation.navigator import Navigator
 from sage.skills.agent import Agent, Report
 from sage.skills.body import Sightings
-from sage.telemetry import Dropped, Event, Finished, Task
+from sage.skills.grammar import parse
+from sage.skills.intent import Intent
+from sage.telemetry import Dropped, Event, Finished, Kept, Task
 from sage.values import Frame, Observation, Pose, Scene, UInt8Array
 from sage.worlds.apartment.judge import judge
 from sage.worlds.apartment.truth import Truth
 
 _SHEET_FRAMES = 12
 _SHOWN_CHARS = 200
+_PICTURED_COMMANDS = 40
 _WAY_POSES = 20_000
 _WAY_STEP_M = 0.03
 _EXIT_INTERRUPTED = 130
@@ -41,15 +44,24 @@ class PluginFigures:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A command, what the robot says of it, and what ground truth says (None: there is none)."""
+    """A command, what the robot says of it, and what ground truth says (None: there is none).
+
+    ``said`` is what was really said, where that is known; ``to_decline`` says that declining it
+    is right; ``picture`` names the file with the last frame.
+    """
 
     report: Report
     agrees: bool | None
     why: str
+    said: str | None = None
+    to_decline: bool = False
+    picture: str | None = None
 
     @property
     def done(self) -> bool:
-        """Done as far as anyone can tell."""
+        """As it should be, as far as anyone can tell."""
+        if self.to_decline:
+            return self.report.intent is None
         return self.report.verdict.done and self.agrees is not False
 
     @property
@@ -69,6 +81,8 @@ class Summary:
     sheet: Path | None
     interrupted: bool
     problem: str = ""
+    way: tuple[tuple[float, Pose], ...] = ()
+    kept: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -86,9 +100,14 @@ class Summary:
             state = "done  " if item.report.verdict.done else "failed"
             if item.report.intent is None:
                 state = "declined"
+            heard = item.said is not None and item.said != item.report.text
             took_s = item.report.ended_s - item.report.began_s
             text, said = plain(item.report.text), plain(item.report.verdict.text)
             lines.append(f'{state}  {took_s:5.1f} s  "{text}": {said}')
+            if heard:
+                lines.append(f'                  what was said: "{plain(item.said or "")}"')
+            if item.to_decline:
+                lines.append("                  declining it is right")
             if item.agrees is not None:
                 lines.append(f"                  ground truth {item.verdict}: {plain(item.why)}")
         for name, figures in sorted(self.plugins.items()):
@@ -103,7 +122,8 @@ class Summary:
             )
         done = sum(item.done for item in self.judged)
         if self.judged:
-            lines.append(f"{done} of {len(self.judged)} commands done")
+            right = " or rightly declined" if any(item.to_decline for item in self.judged) else ""
+            lines.append(f"{done} of {len(self.judged)} commands done{right}")
         if self.sheet is not None:
             lines.append(f"pictures: {self.sheet}")
         if self.problem:
@@ -121,6 +141,16 @@ class Robot:
     navigator: Navigator
     sightings: Sightings
     start: Pose
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A command at its end: the report, ground truth at that moment, and the last frame."""
+
+    report: Report
+    truth: Truth | None
+    no_truth: str
+    frame: tuple[UInt8Array, Scene] | None
 
 
 class Recorder:
@@ -146,10 +176,14 @@ class Recorder:
         self._truth = truth
         self._lock = threading.Lock()
         self._plugins: defaultdict[str, PluginFigures] = defaultdict(PluginFigures)
-        self._judged: list[Judged] = []
+        self._ended: list[_Ended] = []
+        self._judged: dict[int, Judged] = {}
+        self._problem = ""
+        self._said: dict[int, tuple[str, bool]] = {}
         self._last: tuple[UInt8Array, Scene] | None = None
-        self._kept: deque[tuple[UInt8Array, Scene, str]] = deque(maxlen=_SHEET_FRAMES)
-        self._way: deque[Pose] = deque(maxlen=_WAY_POSES)
+        self._seen: deque[tuple[UInt8Array, Scene, str]] = deque(maxlen=_SHEET_FRAMES)
+        self._way: deque[tuple[float, Pose]] = deque(maxlen=_WAY_POSES)
+        self._kept = 0
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -166,8 +200,15 @@ class Recorder:
             figures.reasons[trajectory.reason.value] += 1
         elif isinstance(event, Dropped):
             self._plugins[event.plugin].drops[event.reason] += 1
-        elif isinstance(event, Task) and event.phase in ("done", "failed"):
-            self._judge(event)
+        elif isinstance(event, Kept):
+            self._kept += 1
+        elif isinstance(event, Task) and event.phase in ("done", "failed", "declined"):
+            self._end(event)
+
+    def expect(self, command: int, said: str, *, to_decline: bool = False) -> None:
+        """What was really said as a command, and whether declining it is right."""
+        with self._lock:
+            self._said[command] = said, to_decline
 
     def saw(self, observation: Observation, scene: Scene) -> None:
         """Keep the newest frame; without a robot, one a second until the sheet is full."""
@@ -178,56 +219,111 @@ class Recorder:
             if robot is not None:
                 pose = robot.navigator.pose_at(scene.captured_s)
                 way = self._way
-                if not way or way[-1].distance_to(pose.x_m, pose.y_m) > _WAY_STEP_M:
-                    way.append(pose)
-            elif len(self._kept) < _SHEET_FRAMES:
-                before = self._kept[-1][1].captured_s if self._kept else -1e9
+                if not way or way[-1][1].distance_to(pose.x_m, pose.y_m) > _WAY_STEP_M:
+                    way.append((scene.captured_s, pose))
+            elif len(self._seen) < _SHEET_FRAMES:
+                before = self._seen[-1][1].captured_s if self._seen else -1e9
                 if scene.captured_s - before > 1.0:
-                    self._kept.append((frame.rgb, scene, f"{len(scene.detections)} things"))
+                    self._seen.append((frame.rgb, scene, f"{len(scene.detections)} things"))
 
     def finish(self, *, interrupted: bool) -> Summary:
-        """Draw the contact sheet and sum up."""
-        known = {item.report.command for item in self._judged}
-        reports = self._robot.agent.reports if self._robot is not None else []
-        rest = [report for report in reports if report.command not in known]
-        judged = [*self._judged, *(Judged(report, None, report.verdict.text) for report in rest)]
-        judged.sort(key=lambda item: item.report.command)
-        sheet, problem = None, ""
+        """Judge what is left, draw the pictures, and sum up."""
+        self._settle()
+        judged = dict(self._judged)
+        for report in self._robot.agent.reports if self._robot is not None else ():
+            if report.command not in judged:  # it ended after the telemetry did
+                said, to_decline = self._said.get(report.command, (None, False))
+                text = report.verdict.text
+                judged[report.command] = Judged(report, None, text, said, to_decline)
+        sheet = None
         try:
             sheet = self._draw()
         except (SageError, OSError) as error:  # the figures are told all the same
-            problem = str(error)
-        return Summary(tuple(judged), dict(self._plugins), sheet, interrupted, problem)
+            self._problem = str(error)
+        return Summary(
+            tuple(judged[number] for number in sorted(judged)),
+            dict(self._plugins),
+            sheet,
+            interrupted,
+            self._problem,
+            way=tuple(self._way),
+            kept=self._kept,
+        )
 
-    def _judge(self, event: Task) -> None:
-        assert self._robot is not None
+    def _end(self, event: Task) -> None:
+        """A command is over: what is true now counts; it is judged once more is known of it."""
+        if self._robot is None:
+            return
         reports = self._robot.agent.reports
         report = next((r for r in reversed(reports) if r.command == event.command), None)
         if report is None:
             return
-        agrees: bool | None = None
-        why = "there is none"
+        self._settle()
+        truth, no_truth = None, "there is none"
         if self._truth is not None:
             try:
-                agrees, why = judge(report, self._truth(), self._robot.start)
+                truth = self._truth()
             except SageError as error:  # the world has gone, which ends the run
-                why = str(error)
+                no_truth = str(error)
         with self._lock:
-            self._judged.append(Judged(report, agrees, why))
-            stood_still = report.intent is not None and report.intent.kind == "stop"
-            if self._last is not None and not stood_still:
-                self._kept.append((*self._last, f"{report.text}\n{event.phase}: {event.text}"))
+            self._ended.append(_Ended(report, truth, no_truth, self._last))
+
+    def _settle(self) -> None:
+        """Judge what has ended; by now it is known what was really said."""
+        with self._lock:
+            ended, self._ended = self._ended, []
+        for item in ended:
+            judged = self._judge(item)
+            report = item.report
+            if item.frame is not None:
+                stood_still = report.intent is None or report.intent.kind == "stop"
+                if not stood_still:
+                    state = "done" if report.verdict.done else "failed"
+                    text = judged.said or report.text
+                    self._seen.append((*item.frame, f"{text}\n{state}: {report.verdict.text}"))
+                try:
+                    judged = self._picture(judged, item.frame)
+                except (SageError, OSError) as error:
+                    self._problem = str(error)
+            self._judged[report.command] = judged
+
+    def _judge(self, ended: _Ended) -> Judged:
+        """Hold a report against what was said, and against ground truth at its end."""
+        report = ended.report
+        said, to_decline = self._said.get(report.command, (None, False))
+        if report.intent is None:
+            return Judged(report, None, report.verdict.text, said, to_decline)
+        if ended.truth is None or self._robot is None:
+            return Judged(report, None, ended.no_truth, said, to_decline)
+        wanted = parse(said) if said is not None else None
+        if isinstance(wanted, Intent):
+            if wanted.kind != report.intent.kind:
+                why = f"it was told to {wanted.phrase!r}, not to {report.intent.phrase!r}"
+                return Judged(report, False, why, said, to_decline)
+            report = replace(report, intent=wanted)
+        agrees, why = judge(report, ended.truth, self._robot.start)
+        return Judged(ended.report, agrees, why, said, to_decline)
+
+    def _picture(self, item: Judged, frame: tuple[UInt8Array, Scene]) -> Judged:
+        """Save what the robot saw when a command ended."""
+        from sage.view.frames import draw_scene, save_picture
+
+        if len(self._judged) >= _PICTURED_COMMANDS:
+            return item
+        name = f"command-{item.report.command + 1:02d}.png"
+        self._out.mkdir(parents=True, exist_ok=True)
+        save_picture(self._out / name, draw_scene(*frame, min_width_px=448))
+        return replace(item, picture=name)
 
     def _draw(self) -> Path | None:
         from sage.view.frames import contact_sheet, draw_scene, save_picture
 
-        with self._lock:
-            kept = tuple(self._kept)
-            if not kept and self._last is not None:
-                kept = ((*self._last, "the last frame"),)
-        if not kept:
+        shown = list(self._seen)
+        if not shown and self._last is not None:
+            shown = [(*self._last, "the last frame")]
+        if not shown:
             return None
-        pictures = [(draw_scene(rgb, scene, min_width_px=448), text) for rgb, scene, text in kept]
+        pictures = [(draw_scene(rgb, scene, min_width_px=448), text) for rgb, scene, text in shown]
         if self._robot is not None:
             plan = self._plan(self._robot)
             pictures.append((plan, "where it went\nand what it believes stands there"))
@@ -244,7 +340,7 @@ class Recorder:
         grid = robot.navigator.snapshot()
         return floor_plan(
             robot.navigator.static_map,
-            tuple(self._way),
+            tuple(pose for _, pose in self._way),
             [
                 Mark(robot.start.x_m, robot.start.y_m, "start", "start"),
                 *(Mark(s.x_m, s.y_m, s.label, "found") for s in robot.sightings.all()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,6 +13,8 @@ from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+
+from sage.device import device_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +38,6 @@ class Row:
         return "floor" if sign * self.value >= sign * self.floor else "below"
 
 
-def device() -> str:
-    """The processor that this ran on, in words."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                import os
-
-                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
 def parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:
     """A parser with the options that every benchmark has."""
     made = argparse.ArgumentParser(
@@ -71,7 +59,7 @@ def publish(
     **details: Any,
 ) -> None:
     """Print the table and the headline; write the JSON where asked."""
-    table = Table(title=f"{benchmark} on {device()}", title_justify="left")
+    table = Table(title=f"{benchmark} on {device_name()}", title_justify="left")
     for title in ("id", "value", "floor", "goal", "verdict", "baselines"):
         table.add_column(title)
     for row in rows:
@@ -88,7 +76,7 @@ def publish(
     if json_path is not None:
         body = {
             "benchmark": benchmark,
-            "device": device(),
+            "device": device_name(),
             "date": date.today().isoformat(),
             "rows": [
                 {

@@ -15,10 +15,10 @@ import numpy as np
 
 from sage.clock import Clock
 from sage.hearing.endpoint import EarsConfig, EndPointer
+from sage.hearing.guard import Guard
 from sage.hearing.recogniser import RATE_HZ, Hypothesis, Recogniser, VoiceActivity
 from sage.irp.errors import ConfigError
-from sage.sensors.feed import COMPLAIN_EVERY_S
-from sage.telemetry.events import Dropped, Event, Health, Heard
+from sage.telemetry.events import Dropped, Event, Heard
 from sage.values import AudioBlock, Float32Array, Observation, Utterance
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ STOP_S = 1.0
 DRAIN_S = 0.5
 """How much of ``STOP_S`` may go into sound that was waiting."""
 LONGEST_BACKOFF_S = 60.0
+_COUNTED = ("blocks", "overflow_samples", "overflows", "utterances", "empty", "rejected")
 _NOTHING = Hypothesis("", 0.0)
 _ACTIVITY = "voice activity"
 _RECOGNISER = "the recogniser"
@@ -83,7 +84,7 @@ class Ears:
         self._vad = vad
         self._recogniser = recogniser
         self._on_utterance = on_utterance
-        self._on_event = on_event
+        self._guard = Guard(clock, on_event)
         self._clock = clock
         self._config = config or EarsConfig()
         self._synchronous = synchronous
@@ -103,10 +104,7 @@ class Ears:
         self._deaf = 0  # blocks in a row in which voice activity failed
         self._backoff_s = self._config.backoff_s
         self._retry_s = -math.inf
-        self._complained_s: dict[str, float] = {}
-        self._counts = dict.fromkeys(EarsCounts.__dataclass_fields__, 0)
-        self._reasons: dict[str, str] = {}
-        self._last_error = ""
+        self._counts = dict.fromkeys(_COUNTED, 0)
         self._lock = threading.Condition()  # of the queue and what belongs to it
         self._queue: deque[Observation | None] = deque()  # None: flush
         self._queued = 0  # samples
@@ -122,12 +120,12 @@ class Ears:
     @property
     def healthy(self) -> bool:
         """False while voice activity fails, or the recogniser is left alone because it failed."""
-        return not self._reasons
+        return self._guard.reason is None
 
     @property
     def reason(self) -> str | None:
         """Why they are unhealthy."""
-        return "; ".join(list(self._reasons.values())) or None
+        return self._guard.reason
 
     @property
     def speaking(self) -> bool:
@@ -147,7 +145,7 @@ class Ears:
 
     def counts(self) -> EarsCounts:
         """What they did so far."""
-        return EarsCounts(**self._counts)
+        return EarsCounts(**self._counts, errors=self._guard.errors)
 
     def take(self, observation: Observation) -> None:
         """The next block of sound; from the source's thread, which is never held up.
@@ -178,7 +176,7 @@ class Ears:
             self._lock.notify()
         if began and dropped is not None:
             log.warning("the ears are %.0f s behind; sound is lost", self._config.backlog_s)
-            self._tell(Dropped(self._clock.now_s(), "ears", "stale", dropped.captured_s))
+            self._guard.tell(Dropped(self._clock.now_s(), "ears", "stale", dropped.captured_s))
 
     def flush(self) -> None:
         """Nothing follows for now: end what is unfinished, once all that waits was heard."""
@@ -232,7 +230,7 @@ class Ears:
 
     def _shut(self) -> None:
         self._break()
-        self._guard(_RECOGNISER, self._recogniser.close, None)
+        self._guard.call(_RECOGNISER, self._recogniser.close, None)
 
     def _drop_oldest(self) -> Observation | None:
         oldest = self._queue.popleft()
@@ -273,15 +271,15 @@ class Ears:
             self._end()
 
     def _activity(self, block: Float32Array) -> float:
-        probability = self._guard(_ACTIVITY, lambda: self._vad.probability(block), math.nan)
+        probability = self._guard.call(_ACTIVITY, lambda: self._vad.probability(block), math.nan)
         if not math.isnan(probability):
             self._deaf = 0
-            self._recover(_ACTIVITY)
+            self._guard.works(_ACTIVITY)
             return probability
         self._deaf += 1
-        self._guard(_ACTIVITY, self._vad.reset, None)
+        self._guard.call(_ACTIVITY, self._vad.reset, None)
         if self._deaf == self._config.failures:
-            self._sicken(_ACTIVITY, f"{self._deaf} blocks in a row failed: {self._last_error}")
+            self._guard.out_of_order(_ACTIVITY, f"{self._deaf} blocks in a row")
         return 0.0
 
     def _begin(self) -> None:
@@ -302,7 +300,7 @@ class Ears:
             return False
         if self._broken:
             return False
-        partial = self._ask(self._recogniser.partial, _NOTHING)
+        partial = self._ask(lambda: _checked(self._recogniser.partial()), _NOTHING)
         before, self._paused_text = self._paused_text, partial.text
         return (
             pointer.silent(now_s, config.pause_complete_s)
@@ -318,22 +316,21 @@ class Ears:
         self._preroll.clear()
         self._rest = self._rest[:0]
         self._heard_s = None
-        self._guard(_ACTIVITY, self._vad.reset, None)
+        self._guard.call(_ACTIVITY, self._vad.reset, None)
 
     def _end(self) -> None:
         pointer = self._pointer
         pointer.end()
-        hypothesis = self._ask(self._recogniser.finish, _NOTHING)
+        hypothesis = self._ask(lambda: _checked(self._recogniser.finish()), _NOTHING)
         if not self._resting:
             self._settle_health()
         if pointer.too_short:
             self._counts["rejected"] += 1
             return
-        text = " ".join(hypothesis.text.split())
-        confidence = hypothesis.confidence if math.isfinite(hypothesis.confidence) else 0.0
+        text = hypothesis.text
         said = Utterance(
             text,
-            min(1.0, max(0.0, confidence)) if text else 0.0,
+            hypothesis.confidence if text else 0.0,
             pointer.began_s,
             pointer.ended_s,
             self._recogniser.name,
@@ -342,7 +339,7 @@ class Ears:
         self._counts["empty"] += not text
         heard = Observation(self._source, "speech", pointer.ended_s, self._sequence, said)
         self._sequence += 1
-        self._tell(
+        self._guard.tell(
             Heard(
                 self._clock.now_s(),
                 text,
@@ -352,7 +349,7 @@ class Ears:
                 said.recogniser,
             )
         )
-        self._guard("the consumer of utterances", lambda: self._on_utterance(heard), None)
+        self._guard.call("the consumer of utterances", lambda: self._on_utterance(heard), None)
 
     # What can fail
 
@@ -360,32 +357,16 @@ class Ears:
         """Ask the recogniser, unless it has failed in this utterance already."""
         if self._broken:
             return otherwise
-        errors = self._counts["errors"]
-        answer = self._guard(_RECOGNISER, call, otherwise)
-        self._broken = self._counts["errors"] > errors
-        return answer
-
-    def _guard(self, who: str, call: Callable[[], _R], otherwise: _R) -> _R:
-        """The call's answer; what it raises is counted, and told every now and then."""
-        try:
-            return call()
-        except Exception as error:
-            self._counts["errors"] += 1
-            self._last_error = (
-                f"{who} failed: {' '.join(str(error).split()) or type(error).__name__}"
-            )
-            now_s = self._clock.now_s()
-            if now_s - self._complained_s.get(who, -math.inf) >= COMPLAIN_EVERY_S:
-                self._complained_s[who] = now_s
-                log.exception("hearing: %s failed (errors so far: %d)", who, self._counts["errors"])
-            return otherwise
+        answer = self._guard.call(_RECOGNISER, lambda: (call(),), None)
+        self._broken = answer is None
+        return otherwise if answer is None else answer[0]
 
     def _settle_health(self) -> None:
         """After an utterance that the recogniser was asked about."""
         if not self._broken:
             self._failed = 0
             self._backoff_s = self._config.backoff_s
-            self._recover(_RECOGNISER)
+            self._guard.works(_RECOGNISER)
             return
         with contextlib.suppress(Exception):  # leave no utterance open in it
             self._recogniser.finish()
@@ -394,18 +375,12 @@ class Ears:
             return
         self._retry_s = self._clock.now_s() + self._backoff_s
         self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
-        self._sicken(_RECOGNISER, f"{self._failed} utterances in a row failed: {self._last_error}")
+        self._guard.out_of_order(_RECOGNISER, f"{self._failed} utterances in a row")
 
-    def _sicken(self, who: str, reason: str) -> None:
-        self._reasons[who] = reason
-        self._tell(Health(self._clock.now_s(), "ears", "backing_off", reason))
 
-    def _recover(self, who: str) -> None:
-        if self._reasons.pop(who, None) is not None:
-            log.info("hearing: %s works again", who)
-            self._tell(Health(self._clock.now_s(), "ears", "active", f"{who} works again"))
-
-    def _tell(self, event: Event) -> None:
-        if self._on_event is not None:
-            on_event = self._on_event
-            self._guard("the observer of the ears", lambda: on_event(event), None)
+def _checked(found: Hypothesis) -> Hypothesis:
+    """A hypothesis of somebody else's recogniser: single spaces, a confidence in [0, 1]."""
+    if not isinstance(found, Hypothesis):
+        raise TypeError(f"it answered {type(found).__name__}, not a Hypothesis")
+    sure = found.confidence if math.isfinite(found.confidence) else 0.0
+    return Hypothesis(" ".join(found.text.split()), min(1.0, max(0.0, sure)), bool(found.complete))

@@ -83,6 +83,7 @@ class Summary:
     problem: str = ""
     way: tuple[tuple[float, Pose], ...] = ()
     kept: int = 0
+    report: Path | None = None
 
     @property
     def exit_code(self) -> int:
@@ -126,6 +127,8 @@ class Summary:
             lines.append(f"{done} of {len(self.judged)} commands done{right}")
         if self.sheet is not None:
             lines.append(f"pictures: {self.sheet}")
+        if self.report is not None:
+            lines.append(f"report: {self.report}")
         if self.problem:
             lines.append(f"error: {self.problem}")
         if self.interrupted:

@@ -1,0 +1,75 @@
+"""Commands on their way through the language plugin: asked for, refined on a lane, answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator import HRMOrchestrator
+from sage.clock import Clock
+from sage.irp import Outcome
+from sage.skills.agent import Agent
+from sage.skills.intent import Declined
+from sage.skills.interpretation import interpret
+from sage.skills.meaning import Meaning
+from sage.telemetry import Observer, Parsed
+from sage.values import Observation, Utterance
+
+OnMeaning = Callable[[Utterance, "Meaning | None"], None]
+
+
+class Understanding:
+    """What an agent asks to have a command read, and who tells it the answer.
+
+    Args:
+        orchestrator: where the plugin of that ``name`` is registered, with :meth:`take`.
+        name: of the language plugin.
+        clock: the runtime's.
+        emit: where ``Parsed`` goes.
+        on_meaning: told each utterance and what was made of it.
+    """
+
+    def __init__(
+        self,
+        orchestrator: HRMOrchestrator,
+        name: str,
+        clock: Clock,
+        emit: Observer,
+        on_meaning: OnMeaning,
+    ) -> None:
+        self._orchestrator = orchestrator
+        self._name = name
+        self._clock = clock
+        self._emit = emit
+        self._on_meaning = on_meaning
+        self.agent: Agent | None = None
+
+    def ask(self, number: int, said: Utterance) -> None:
+        """Have a command read; the answer goes to the agent."""
+        # Due from now on: what came before the words were there is not the lane's to make up for.
+        now_s = self._clock.now_s()
+        self._orchestrator.submit(
+            self._name, Observation(said.recogniser, "speech", now_s, number, said)
+        )
+
+    def take(self, observation: Observation, outcome: Outcome[Meaning]) -> None:
+        """A refinement ended: tell the agent what the command means."""
+        assert self.agent is not None
+        said: Utterance = observation.data
+        number = observation.sequence
+        meaning = outcome.result
+        self._on_meaning(said, meaning)
+        if meaning is None:
+            why = f"something went wrong: {outcome.error}" if outcome.error else "no answer in time"
+            self.agent.understood(number, Declined(said.text, f"not understood; {why}"))
+            return
+        self._emit(
+            Parsed(
+                self._clock.now_s(),
+                number,
+                outcome.refinement,
+                said.text,
+                meaning.form,
+                meaning.probability,
+            )
+        )
+        self.agent.understood(number, interpret(meaning), probability=meaning.probability)

@@ -8,7 +8,8 @@ number that was not finite is null in the file and None here. Texts may come fro
     {schema, title, device, sage, python, began_wall_time, began_s, ended_s, exit_code, interrupted,
      problems: [text],
      commands: [{command, text, intent|null, state, said, truth|null, why, began_s, ended_s,
-                 found_at: [x_m, y_m]|null, picture|null, steps: [text]}],
+                 found_at: [x_m, y_m]|null, picture|null, steps: [text],
+                 as_expected|null}],
      plugins: {name: {refinements, steps, saved_steps, spent_atp, returned_atp, cost_s, trust,
                       reasons: {reason: count}, drops: {reason: count}}},
      map: null | {bounds: [x_min, y_min, x_max, y_max], rooms: [{name, rect}], walls: [rect],
@@ -51,7 +52,8 @@ class CommandRecord(msgspec.Struct, frozen=True, kw_only=True):
         found_at: the place that the robot names.
         picture: file name in the run's folder of what the robot saw at the end.
         steps: the parts of a compound command, in words.
-        expected: whether a run that is right ends in this state; None counts ``done`` as right.
+        as_expected: whether it ended as it should have, where somebody knows (a command that must
+            be declined was declined); None counts what is done, and not denied by truth, as right.
     """
 
     command: int
@@ -66,13 +68,13 @@ class CommandRecord(msgspec.Struct, frozen=True, kw_only=True):
     found_at: tuple[Number, Number] | None = None
     picture: str | None = None
     steps: list[str] = []
-    expected: bool | None = None
+    as_expected: bool | None = None
 
     @property
     def right(self) -> bool:
         """As it should have been, as far as anyone can tell."""
-        if self.expected is not None:
-            return self.expected
+        if self.as_expected is not None:
+            return self.as_expected
         return self.state == "done" and self.truth is not False
 
 

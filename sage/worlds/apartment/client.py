@@ -200,6 +200,22 @@ class ApartmentWorld:
         reply = self._ask(protocol.Advance(dt_s), protocol.Advanced)
         return reply.time_s + self._offset_s
 
+    def put(self, name: str, x_m: float, y_m: float) -> None:
+        """Lock-step: move an object, or a piece of furniture with what stands on it.
+
+        An object goes onto the furniture at that map point, furniture onto free floor.
+        ConfigError where there is no such thing or it cannot stand there.
+        """
+        if self._realtime:
+            raise ConfigError(f"{SOURCE} runs in real time: open it with realtime=False to put")
+        if not (np.isfinite(x_m) and np.isfinite(y_m)):
+            raise ConfigError(f"cannot put {name!r} at ({x_m}, {y_m}); valid: finite metres")
+        if not 1 <= len(name) <= 64:
+            raise ConfigError(f"cannot put {name!r}: a name of 1 to 64 characters is expected")
+        reply = self._ask(protocol.Put(name, float(x_m), float(y_m)), protocol.PutDone)
+        if reply.refusal:
+            raise ConfigError(f"cannot put {name!r}: {reply.refusal}")
+
     def truth(self) -> Truth:
         """The world as it really is: for scoring only."""
         return self._ask(protocol.AskTruth(), protocol.TruthTold).truth

@@ -66,6 +66,14 @@ class Advance(_Message, frozen=True):
     dt_s: Annotated[float, msgspec.Meta(gt=0.0, le=3600.0)]
 
 
+class Put(_Message, frozen=True):
+    """Lock-step only: move an object or a piece of furniture to a map point."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    x_m: float
+    y_m: float
+
+
 class AskTruth(_Message, frozen=True):
     """Send the truth."""
 
@@ -128,6 +136,12 @@ class Advanced(_Message, frozen=True):
     time_s: float
 
 
+class PutDone(_Message, frozen=True):
+    """The thing stands there; or it does not, for this reason (one line)."""
+
+    refusal: str = ""
+
+
 class TruthTold(_Message, frozen=True):
     """The truth."""
 
@@ -148,7 +162,7 @@ class Failed(_Message, frozen=True):
     reason: str
 
 
-Request = Open | Sync | Drive | Grip | Advance | AskTruth | AskPicture
+Request = Open | Sync | Drive | Grip | Advance | Put | AskTruth | AskPicture
 Reply = (
     Ready
     | Synced
@@ -156,6 +170,7 @@ Reply = (
     | ScanTaken
     | OdometryTaken
     | Advanced
+    | PutDone
     | TruthTold
     | PictureTaken
     | Failed

@@ -105,6 +105,16 @@ class Scene:
                 rooms[geom] = ROOM_NAMES.index(name)
         return rooms
 
+    def rearrange(self, layout: Layout) -> None:
+        """Put furniture and objects where another layout of the same things has them."""
+        self.layout = layout
+        places = {f"furniture:{f.name}": (f.x_m, f.y_m, 0.0) for f in layout.furniture}
+        places |= {f"object:{o.name}": (o.x_m, o.y_m, o.z_m) for o in layout.objects}
+        for name, place in places.items():
+            self.model.body(name).pos[:] = place
+        self.mujoco.mj_kinematics(self.model, self.data)
+        self._room_of_geom = self._index_rooms()
+
     def eye_at(self, pose: Pose, height_m: float, pitch_down_rad: float, roll: float = 0.0) -> None:
         """Put the camera somewhere by hand (the robot's own pose is set by its physics)."""
         sin, cos = math.sin(pitch_down_rad), math.cos(pitch_down_rad)

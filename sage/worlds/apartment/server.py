@@ -147,6 +147,13 @@ class Server:
             self._until_s += request.dt_s
             self._live(self._until_s)
             protocol.send(self._channel, protocol.Advanced(self._until_s))
+        elif isinstance(request, protocol.Put) and not self._realtime:
+            try:
+                simulation.put(request.name, request.x_m, request.y_m)
+            except ValueError as error:
+                protocol.send(self._channel, protocol.PutDone(str(error)))
+            else:
+                protocol.send(self._channel, protocol.PutDone())
         else:
             raise protocol.ProtocolError(f"{type(request).__name__} is out of place here")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from sage.values import Odometry, Pose, RangeScan, Twist, wrap_angle
 from sage.worlds.apartment import robot
+from sage.worlds.apartment.changes import put
 from sage.worlds.apartment.layout import Layout
 from sage.worlds.apartment.mjcf import SOLID_GROUP, TIMESTEP_S
 from sage.worlds.apartment.scene import Scene
@@ -89,6 +90,11 @@ class Simulation:
     def grip(self, opening: float) -> None:
         """Move the fingers: 0 is closed, 1 is open."""
         self._data.ctrl[self._finger_ctrl] = min(max(opening, 0.0), 1.0) * robot.FINGER_TRAVEL_M
+
+    def put(self, name: str, x_m: float, y_m: float) -> None:
+        """Move an object or a piece of furniture now; ValueError where it cannot stand there."""
+        self.layout = put(self.layout, name, x_m, y_m, self.pose)
+        self.scene.rearrange(self.layout)
 
     def step_to(self, time_s: float) -> None:
         """Let the world live until ``time_s``, to the nearest physics step."""

@@ -177,6 +177,7 @@ def _told(part: object, indent: int) -> str:
     return f"({' '.join(head)}{pad}{pad.join(rest)})"
 
 
-def count_right(commands: Sequence[CommandRecord]) -> int:
-    """How many ended as they should have."""
-    return sum(item.right for item in commands)
+def count_right(commands: Sequence[CommandRecord]) -> tuple[int, int]:
+    """How many ended as they should have, and how many of these by being declined."""
+    right = [item for item in commands if item.right]
+    return len(right), sum(item.state == "declined" for item in right)

@@ -9,10 +9,18 @@ from sage.report.bins import Milliseconds
 from sage.report.reading import Digest, FinishedLine, PluginTrace
 from sage.report.svg import Plot, Svg, figure_text, shown
 
-_WIDTH, _HEIGHT = 460.0, 210.0
+_WIDTH, _HEIGHT = 460.0, 216.0
 _BOX = (52.0, 12.0, 448.0, 178.0)
-_SAVING = ("converged", "feasible", "stable")
-_GRAVE = ("failed", "deadline", "stuck")
+_REASONS = {
+    "converged": "fill-good",
+    "feasible": "fill-good2",
+    "stable": "fill-good3",
+    "max_steps": "fill-n0",
+    "deadline": "fill-busy",
+    "budget": "fill-n1",
+    "failed": "fill-bad",
+    "stuck": "fill-bad2",
+}
 
 
 def energy_chart(name: str, plugin: PluginTrace, index: int) -> str:
@@ -48,7 +56,7 @@ def energy_chart(name: str, plugin: PluginTrace, index: int) -> str:
         if steps <= 12 or step % (steps // 10 + 1) == 1:
             svg.text(plot.x(step), plot.bottom + 16, str(step), "tick mid")
     unit = "energy, first step = 1" if relative else "energy, first step = 0"
-    svg.text((plot.left + plot.right) / 2, _HEIGHT - 2, f"step · {unit}", "axis mid")
+    svg.text((plot.left + plot.right) / 2, _HEIGHT - 5, f"step · {unit}", "axis mid")
     upper = [(step + 1.0, value) for step, value in enumerate(high)]
     lower = [(step + 1.0, value) for step, value in enumerate(low)]
     svg.area([*plot.points(upper), *reversed(plot.points(lower))], f"band s{index % 6}")
@@ -93,8 +101,8 @@ def shares_bar(counts: Counter[str], label: str) -> str:
     )
     x = 0.0
     legend = []
-    for place, (name, count) in enumerate(counts.most_common()):
-        css = _reason_css(name, place)
+    for name, count in counts.most_common():
+        css = _REASONS.get(name, "fill-n2")
         width = _WIDTH * count / total
         tip = f"{name}: {count} ({100 * count / total:.0f} %)"
         svg.mark("rect", x=x, y=2, width=max(0.5, width - 1), height=12, rx=2, cls=css, tip=tip)
@@ -129,7 +137,7 @@ def atp_chart(digest: Digest, duration_s: float) -> str:
         svg.text(plot.right - 4, y - 5, f"pool {figure_text(pool)}", "axis end")
     svg.text(
         (plot.left + plot.right) / 2,
-        _HEIGHT - 2,
+        _HEIGHT - 5,
         "ATP spent in a cycle: mean, and the most",
         "axis mid",
     )
@@ -163,7 +171,7 @@ def plugins_atp_chart(digest: Digest, duration_s: float) -> str:
         lower = plot.points(list(zip(xs, below, strict=True)))
         svg.area([*upper, *reversed(lower)], f"stack s{index % 6}")
         below = above
-    svg.text((plot.left + plot.right) / 2, _HEIGHT - 2, "ATP spent a second, by plugin", "axis mid")
+    svg.text((plot.left + plot.right) / 2, _HEIGHT - 5, "ATP spent a second, by plugin", "axis mid")
     return str(svg)
 
 
@@ -179,7 +187,7 @@ def trust_chart(digest: Digest, duration_s: float) -> str:
         points = [(min(duration_s, at_s - digest.start_s), mean) for at_s, mean in bins.means()]
         drawn += len(points) > 1
         svg.line(plot.points(points), f"curve s{index % 6}")
-    svg.text((plot.left + plot.right) / 2, _HEIGHT - 2, "trust", "axis mid")
+    svg.text((plot.left + plot.right) / 2, _HEIGHT - 5, "trust", "axis mid")
     return str(svg) if drawn else ""
 
 
@@ -220,7 +228,7 @@ def delay_chart(delays: Milliseconds) -> str:
         svg.text(plot.x(value), plot.bottom + 16, str(value), "tick mid")
     svg.text(
         (plot.left + plot.right) / 2,
-        _HEIGHT - 2,
+        _HEIGHT - 5,
         "milliseconds from capture to command",
         "axis mid",
     )
@@ -231,9 +239,3 @@ def _around(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = 0.08 * ((high - low) or abs(high) or 1.0)
     return low - margin, high + margin
-
-
-def _reason_css(name: str, place: int) -> str:
-    if name in _SAVING:
-        return ("fill-good", "fill-good2", "fill-good3")[_SAVING.index(name)]
-    return "fill-bad" if name in _GRAVE else f"fill-{('n0', 'n1', 'n2')[place % 3]}"

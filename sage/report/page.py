@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sage.irp.errors import ConfigError
@@ -11,7 +11,7 @@ from sage.report import figures
 from sage.report.cards import cards, commands_of, count_right
 from sage.report.pictures import data_uris, picture_names
 from sage.report.plan import floor_plan, path_length_m
-from sage.report.reading import Digest, read_telemetry
+from sage.report.reading import Digest, KeptLine, read_telemetry
 from sage.report.summary_file import (
     REPORT_NAME,
     SUMMARY_NAME,
@@ -28,6 +28,7 @@ _HERE = Path(__file__).parent
 _PICTURES_BYTES = 1_700_000
 _CARD_PICTURE_PX = 448
 _WIDE_PICTURE_PX = 1200
+_MEMORIES_SHOWN = 12
 _SNARC = ("surprise", "novelty", "arousal", "reward", "conflict")
 
 
@@ -160,9 +161,10 @@ def _verdict(commands: Sequence[CommandRecord], summary: RunSummary | None) -> t
     if not commands:
         failed = summary is not None and summary.exit_code not in (0, None)
         return ("bad" if failed else "muted"), "No commands were given"
-    right = count_right(commands)
+    right, declined = count_right(commands)
     css = "good" if right == len(commands) else "bad" if not right else "busy"
-    return css, f"{right} of {len(commands)} commands done"
+    words = f"{right - declined} of {len(commands)} commands done"
+    return css, words + (f", {declined} rightly declined" if declined else "")
 
 
 def _header(
@@ -177,7 +179,9 @@ def _header(
     device = summary.device if summary is not None else ""
     if digest.header is not None:
         began, device = began or digest.header.wall_time, device or digest.header.device
-    first = " · ".join(x for x in ("SAGE run", began[:19].replace("T", " ")) if x)
+    zone = " UTC" if began.endswith(("+00:00", "Z")) else ""
+    when = began[:19].replace("T", " ") + zone
+    first = f"SAGE run · {when}" if began else "SAGE run"
     facts = [f"{clock_text(duration_s)} min" if duration_s >= 60 else f"{duration_s:.1f} s"]
     if summary is not None and summary.title:
         facts.append(summary.title)
@@ -294,42 +298,49 @@ def _budget(digest: Digest, duration_s: float) -> str:
 def _memory(summary: RunSummary | None, digest: Digest) -> str:
     if not digest.kept_best:
         return ""
-    rows = []
-    for kept, scores in digest.kept_best:
-        values = [(name, scores.get(name)) for name in _SNARC]
-        told = ", ".join(
-            f"{name} {figure_text(value)}" for name, value in values if value is not None
+    best = digest.kept_best
+    salient = sorted(range(len(best)), key=lambda place: -(best[place][0].salience or 0.0))
+    shown_first = set(salient[:_MEMORIES_SHOWN])
+    first = [_memory_row(*best[i], digest.start_s) for i in range(len(best)) if i in shown_first]
+    rest = [_memory_row(*best[i], digest.start_s) for i in range(len(best)) if i not in shown_first]
+    body = _memory_table(first)
+    if rest:
+        body += (
+            f"<details><summary>{len(rest)} less salient</summary>{_memory_table(rest)}</details>"
         )
-        bars = "".join(
-            f'<i style="height:{100 * min(1.0, max(0.0, value or 0.0)):.0f}%"></i>'
-            for _, value in values
-        )
-        label = f'aria-label="{shown(told)}" title="{shown(told)}"'
-        why = f'<span class="bars" role="img" {label}>{bars}</span>'
-        rows.append(
-            f'<tr><td class="n">{kept.experience}</td><td class="n">'
-            f"{clock_text(kept.at_s - digest.start_s)}</td><td>{shown(kept.modality, 30)}</td>"
-            f'<td>{shown(kept.summary)}</td><td class="n">{figure_text(kept.salience)}</td>'
-            f"<td>{why if told else ''}</td></tr>"
-        )
-    heads = (
-        ("", "n"),
-        ("at", "n"),
-        ("kind", ""),
-        ("what", ""),
-        ("salience", "n"),
-        ("S N A R C", ""),
-    )
-    head = "".join(f'<th scope="col" class="{css}">{name}</th>' for name, css in heads)
-    modes = Counter(kept.modality for kept, _ in digest.kept_best)
-    more = f" The {len(rows)} most salient of {digest.kept:,}." if digest.kept > len(rows) else ""
-    where = f" Store: {shown(summary.memory)}." if summary is not None and summary.memory else ""
+    modes = Counter(kept.modality for kept, _ in best)
     counts = ", ".join(f"{count} {shown(mode, 30)}" for mode, count in modes.most_common())
+    more = f" The {len(best)} most salient of {digest.kept:,}." if digest.kept > len(best) else ""
+    where = f" Store: {shown(summary.memory)}." if summary is not None and summary.memory else ""
     return (
-        f'<h2>Memory kept</h2><div class="panel"><div class="scroll" tabindex="0" role="region" '
-        f'aria-label="Memory kept"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}'
-        f'</tbody></table></div><p class="note">{counts}.{more}{where} '
+        f'<h2>Memory kept</h2><div class="panel">{body}<p class="note">{counts}.{more}{where} '
         "S N A R C: surprise, novelty, arousal, reward, conflict.</p></div>"
+    )
+
+
+def _memory_row(kept: KeptLine, scores: Mapping[str, float | None], start_s: float) -> str:
+    values = [(name, scores.get(name)) for name in _SNARC]
+    told = ", ".join(f"{name} {figure_text(value)}" for name, value in values if value is not None)
+    bars = "".join(
+        f'<i style="height:{100 * min(1.0, max(0.0, value or 0.0)):.0f}%"></i>'
+        for _, value in values
+    )
+    label = f'aria-label="{shown(told)}" title="{shown(told)}"'
+    why = f'<span class="bars" role="img" {label}>{bars}</span>' if told else ""
+    return (
+        f'<tr><td class="n">{kept.experience}</td><td class="n">'
+        f"{clock_text(kept.at_s - start_s)}</td><td>{shown(kept.modality, 30)}</td>"
+        f'<td>{shown(kept.summary)}</td><td class="n">{figure_text(kept.salience)}</td>'
+        f"<td>{why}</td></tr>"
+    )
+
+
+def _memory_table(rows: Sequence[str]) -> str:
+    heads = (("", "n"), ("at", "n"), ("kind", ""), ("what", ""), ("salience", "n"), ("SNARC", ""))
+    head = "".join(f'<th scope="col" class="{css}">{name}</th>' for name, css in heads)
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Memory kept"><table><thead>'
+        f"<tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

@@ -47,17 +47,21 @@ def floor_plan(summary: RunSummary) -> str:
         x, y = at(room.rect[0], room.rect[3])
         svg.text(x + 0.16 * scale, y + 0.16 * scale + 10, room.name.upper(), "roomname")
     _way(svg, summary, at)
-    taken: list[Rect] = []
+    places = [
+        (seen, *at(seen.x_m, seen.y_m))
+        for seen in summary.sightings[:_MOST_SIGHTINGS]
+        # A belief that no place on the map can hold is not drawn.
+        if seen.x_m is not None
+        and seen.y_m is not None
+        and x0 <= seen.x_m <= x1
+        and y0 <= seen.y_m <= y1
+    ]
+    taken: list[Rect] = [(x - 4, y - 4, x + 4, y + 4) for _, x, y in places]
     if summary.start is not None and None not in summary.start[:2]:
         x, y = at(summary.start[0] or 0.0, summary.start[1] or 0.0)
         svg.mark("circle", cx=x, cy=y, r=6, cls="start", tip="start")
         _name(svg, x, y, "start", taken)
-    for seen in summary.sightings[:_MOST_SIGHTINGS]:
-        if seen.x_m is None or seen.y_m is None:
-            continue
-        if not (x0 <= seen.x_m <= x1 and y0 <= seen.y_m <= y1):
-            continue  # a belief that no place on the map can hold
-        x, y = at(seen.x_m, seen.y_m)
+    for seen, x, y in places:
         chance = "" if seen.probability is None else f", {100 * seen.probability:.0f} %"
         svg.mark("circle", cx=x, cy=y, r=3.5, cls="seen", tip=f"{seen.label}{chance}")
         _name(svg, x, y, seen.label, taken)
@@ -94,17 +98,8 @@ def _way(svg: Svg, summary: RunSummary, at: Callable[[float, float], Point]) -> 
             joined = [pieces[-1][1][-1]] if pieces else []
             pieces.append((during, [*joined, place], at_s))
     svg.line([point for _, points, _ in pieces for point in points], "way halo")
-    start_s = summary.began_s if summary.began_s is not None else poses[0][0]
-    for during, points, at_s in pieces:
-        if during is None:
-            svg.line(points, "way idle")
-            continue
-        svg.line(points, f"way w{during.command % 8}")
-        x, y = points[-1]
-        tip = f"{during.command + 1} “{during.text}”, from {clock_text(at_s - start_s)}"
-        with svg.link(f"command-{during.command}", f"end of command {during.command + 1}"):
-            svg.mark("circle", cx=x, cy=y, r=9, cls=f"end w{during.command % 8}", tip=tip)
-            svg.text(x, y + 4, str(during.command + 1), "endno mid")
+    for during, points, _ in pieces:
+        svg.line(points, "way idle" if during is None else f"way w{during.command % 8}")
     _, x_m, y_m, yaw = poses[-1]
     if yaw is not None:
         x, y = at(x_m, y_m)
@@ -113,6 +108,15 @@ def _way(svg: Svg, summary: RunSummary, at: Callable[[float, float], Point]) -> 
             for turn, size in ((0.0, 1.25), (2.4, 0.8), (math.pi, 0.4), (-2.4, 0.8))
         ]
         svg.area(nose, "robot")
+    start_s = summary.began_s if summary.began_s is not None else poses[0][0]
+    for during, points, at_s in pieces:  # on top of all ways
+        if during is None:
+            continue
+        x, y = points[-1]
+        tip = f"{during.command + 1} “{during.text}”, from {clock_text(at_s - start_s)}"
+        with svg.link(f"command-{during.command}", f"end of command {during.command + 1}"):
+            svg.mark("circle", cx=x, cy=y, r=9, cls=f"end w{during.command % 8}", tip=tip)
+            svg.text(x, y + 4, str(during.command + 1), "endno mid")
 
 
 def _during(commands: Sequence[CommandRecord], at_s: float) -> CommandRecord | None:

@@ -36,6 +36,7 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {
     "run": Command("see, decide and drive: a robot in the apartment, or yours", "sage.run:main"),
     "memory": Command("what it kept of its runs, and why", "sage.commands.memory:main"),
+    "report": Command("make the page of a run again", "sage.commands.report:main"),
     "doctor": Command("check this machine, and say how to mend it", "sage.commands.doctor:main"),
     "models": Command("list and verify the shipped models", "sage.commands.models:main"),
 }
@@ -46,6 +47,7 @@ examples:
   sage run --headless --say "go to the kitchen"
   sage run --camera camera:0                 your own camera
   sage memory list                           what it kept; explain ID says why
+  sage report                                the page of the newest run, made again
   sage doctor                                what works here, what does not
 """
 

@@ -230,3 +230,14 @@ def test_it_is_read_and_written_from_several_threads() -> None:
     for reader in readers:
         reader.join(10.0)
     assert failed == []
+
+
+def test_every_place_of_a_label_is_listed_the_likeliest_first(eye: Eye) -> None:
+    assert eye.map.places("chair") == ()
+    eye.see(("chair", 3.0, 1.5), ("chair", 3.0, -1.5), times=4)
+    eye.see(("chair", 3.0, -1.5), times=4)
+    eye.see(("chair", 4.0, 0.0), times=2)
+    assert [place.y_m for place in eye.map.places("chair")] == pytest.approx([-1.5, 1.5])
+    assert eye.map.places("chair")[0] == eye.map.best("chair")
+    assert len(eye.map.places("chair", least_hits=2)) == 3
+    assert eye.map.places("chair", least_probability=0.99) == ()

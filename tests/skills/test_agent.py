@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sage.skills import agent as agent_module
 from sage.skills.agent import Agent
 from sage.skills.body import DriveTo, Hold, Order, Verdict
 from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
+from sage.skills.vocabulary import is_stop
 from sage.telemetry import Task
+from sage.values import Utterance
 from tests.doubles import Broken
 from tests.skills.kinematic_body import KinematicBody
 
@@ -258,3 +263,321 @@ def test_commands_come_from_any_thread(life: Life) -> None:
         thread.join()
     life.agent.cancel("enough")
     assert sorted(report.command for report in life.agent.reports) == list(range(len(texts)))
+
+
+class Slow(Life):
+    """A life whose language answers when the test says so; ``asked`` is what it was asked."""
+
+    def __init__(self, **options: Any) -> None:
+        self.body = KinematicBody({"fridge": FRIDGE})
+        self.events: list[Any] = []
+        self.asked: list[tuple[int, str]] = []
+        self.agent = Agent(self.body, self._note, emit=self.events.append, **options)
+
+    def _note(self, number: int, said: Utterance) -> None:
+        self.asked.append((number, said.text))
+
+    def answer(self, **more: Any) -> bool:
+        """Answer the newest question."""
+        number, text = self.asked[-1]
+        return self.agent.understood(number, parse(text), **more)
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
+
+
+def test_commands_are_understood_one_at_a_time_in_order(slow: Slow) -> None:
+    texts = ["go to the kitchen", "come back", "go to the bedroom"]
+    assert [slow.agent.hear(text) for text in texts] == [0, 1, 2]
+    assert slow.phases(0) == ["heard"]
+    assert slow.asked == [(0, texts[0])], "the next one waits for the answer"
+    assert not slow.agent.idle
+    slow.tick(5)
+    assert slow.agent.doing is None
+    assert slow.answer()
+    assert slow.asked[1:] == [(1, texts[1])]
+    slow.tick()
+    assert slow.agent.doing == Intent("go", "kitchen", texts[0])
+    assert slow.answer()
+    assert slow.answer()
+    slow.until_idle()
+    assert [report.text for report in slow.agent.reports] == texts
+    assert all(report.verdict.done for report in slow.agent.reports)
+
+
+def test_what_a_report_tells_of_the_way_to_it(slow: Slow) -> None:
+    said = Utterance("go to the kitchen", 0.8, 1.0, 2.5, "ears")
+    slow.tick(3)
+    slow.agent.hear(said)
+    slow.tick(2)
+    slow.answer(probability=0.9)
+    slow.until_idle()
+    (report,) = slow.agent.reports
+    assert report.said == said
+    assert report.heard_s == pytest.approx(0.3)
+    assert report.understood_s == pytest.approx(0.5)
+    assert report.probability == 0.9
+    assert report.asked == ()
+
+
+def test_a_question_back_is_in_the_report(slow: Slow) -> None:
+    slow.agent.hear("go to the sink")
+    slow.answer()
+    (report,) = slow.agent.reports
+    assert report.intent is None
+    assert report.asked == ("go to the sink in the kitchen", "go to the sink in the bathroom")
+    assert all(phrase in report.verdict.text for phrase in report.asked)
+
+
+@pytest.mark.parametrize(
+    "text", ["stop", "STOP!", "robot, stop now", "please halt", "freeze freeze"]
+)
+def test_stop_waits_for_nobody(slow: Slow, text: str) -> None:
+    slow.agent.hear("go to the kitchen")
+    slow.answer()
+    slow.tick(5)
+    slow.agent.hear("go to the bedroom")
+    slow.agent.hear("come back")
+    assert isinstance(slow.agent.order, DriveTo)
+    slow.agent.hear(text)
+    assert slow.agent.order == Hold()
+    assert len(slow.asked) == 2, "nobody was asked what stop means"
+    assert not slow.answer(), "the answer to what was dropped is not wanted any more"
+    slow.until_idle()
+    assert [(report.command, report.verdict.done) for report in slow.agent.reports] == [
+        (0, False),
+        (1, False),
+        (2, False),
+        (3, True),
+    ]
+    assert slow.phases(3) == ["heard", "understood", "started", "done"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("stop stop stop", True),
+        ("oh no, stop!", True),
+        ("do not stop", False),
+        ("stop at the kitchen", False),
+        ("please, robot", False),
+        ("", False),
+        ("unstoppable", False),
+    ],
+)
+def test_what_is_nothing_but_stop(text: str, expected: bool) -> None:
+    assert is_stop(text) is expected
+
+
+def test_stop_that_language_understood_ends_what_came_before_it_only(slow: Slow) -> None:
+    slow.agent.hear("go to the kitchen")
+    slow.answer()
+    slow.tick(3)
+    slow.agent.hear("stay where you are")
+    slow.agent.hear("go to the bedroom")
+    slow.answer()
+    assert slow.agent.order == Hold()
+    assert [report.command for report in slow.agent.reports] == [0]
+    slow.answer()
+    slow.until_idle()
+    assert [report.verdict.done for report in slow.agent.reports] == [False, True, True]
+
+
+def test_without_an_answer_it_asks_once_more_and_then_declines() -> None:
+    slow = Slow(patience_s=2.0)
+    slow.agent.hear("go to the kitchen")
+    slow.agent.hear("come back")
+    slow.tick(19)
+    assert len(slow.asked) == 1
+    slow.tick(5)
+    assert slow.asked == [(0, "go to the kitchen")] * 2
+    slow.tick(20)
+    (report,) = slow.agent.reports
+    assert report.verdict.text == (
+        "I heard 'go to the kitchen', but could not make out what it means in time"
+    )
+    assert slow.phases(0) == ["heard", "declined"]
+    assert slow.asked[2:] == [(1, "come back")], "the next one has its turn"
+    assert not slow.agent.understood(0, Intent("stop", None, ""))
+    assert slow.answer()
+
+
+def test_an_answer_to_the_second_question_counts() -> None:
+    slow = Slow(patience_s=1.0)
+    slow.agent.hear("go to the kitchen")
+    slow.tick(15)
+    assert len(slow.asked) == 2
+    assert slow.answer()
+    slow.until_idle()
+    assert slow.agent.reports[0].verdict.done
+
+
+def test_language_that_raises_declines_and_the_next_one_has_its_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    life = Life()
+
+    def broken(text: str) -> Intent | Declined:
+        if "sofa" in text:
+            raise Broken("lost for words")
+        return parse(text)
+
+    life.agent = Agent.with_parser(life.body, broken, emit=life.events.append)
+    with caplog.at_level(logging.ERROR):
+        life.agent.hear("go to the sofa")
+    assert "lost for words" in caplog.text
+    life.agent.hear("go to the kitchen")
+    life.until_idle()
+    first, second = life.agent.reports
+    assert first.verdict == Verdict(False, "something went wrong: lost for words")
+    assert second.verdict.done
+
+
+def test_language_that_hangs_stops_nobody_else() -> None:
+    """The thread that asked is lost; commands, stop and the other threads are not."""
+    slow, gate = Slow(patience_s=1.0), threading.Event()
+    slow.agent = Agent(
+        slow.body, lambda number, said: gate.wait(10.0) and None, emit=slow.events.append
+    )
+    thread = threading.Thread(target=slow.agent.hear, args=("go to the kitchen",))
+    thread.start()
+    while not slow.agent.reports and not slow.events:
+        pass
+    slow.tick(3)
+    slow.agent.hear("stop")
+    slow.until_idle()
+    gate.set()
+    thread.join()
+    assert [report.verdict.done for report in slow.agent.reports] == [False, True]
+
+
+def test_many_that_wait_are_answered_at_once_without_end_of_stack(slow: Slow) -> None:
+    for _ in range(3000):
+        slow.agent.hear("make me a sandwich")
+    slow.agent._understand = lambda number, said: (
+        slow.agent.understood(number, parse(said.text)) and None
+    )
+    slow.answer()
+    assert len(slow.agent.reports) == 3000
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (
+            Utterance("go to the chicken", 0.1, 0.0, 1.0, "ears"),
+            "something like 'go to the chicken'",
+        ),
+        (Utterance("", 0.9, 0.0, 1.0, "ears"), "no words"),
+        (Utterance("  "), "no words"),
+        (Utterance("stop", 0.05, 0.0, 1.0, "ears"), "something like 'stop'"),
+    ],
+)
+def test_what_was_hardly_heard_is_asked_for_again(slow: Slow, said: Utterance, answer: str) -> None:
+    slow.agent.hear(said)
+    assert slow.asked == []
+    (report,) = slow.agent.reports
+    assert report.intent is None
+    assert answer in report.verdict.text
+    assert "please say" in report.verdict.text
+    assert slow.phases(0) == ["heard", "declined"]
+    assert slow.agent.idle
+
+
+def test_stop_needs_half_the_confidence(slow: Slow) -> None:
+    slow.agent.hear(Utterance("stop", 0.2, 0.0, 1.0, "ears"))
+    slow.until_idle()
+    assert slow.agent.reports[0].verdict.done
+
+
+def test_cancel_covers_what_is_being_understood(slow: Slow) -> None:
+    slow.agent.hear("go to the kitchen")
+    slow.agent.hear("come back")
+    slow.agent.cancel("the run ends")
+    assert slow.agent.idle
+    assert [report.verdict.text for report in slow.agent.reports] == ["the run ends"] * 2
+    assert [report.intent for report in slow.agent.reports] == [None, None]
+    assert not slow.answer()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"patience_s": 0.0}, "patience_s"), ({"least_confidence": 1.5}, "least_confidence")],
+)
+def test_settings_are_checked(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Slow(**options)
+
+
+TEXTS = ("go to the kitchen", "stop", "find a dragon", "", "halt halt", "come back", "count")
+DEEDS = st.one_of(
+    st.tuples(st.just("hear"), st.sampled_from(TEXTS)),
+    st.tuples(st.just("answer"), st.integers(0, 3)),
+    st.tuples(st.just("tick"), st.integers(1, 30)),
+    st.tuples(st.just("cancel"), st.just("enough")),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(DEEDS, max_size=40))
+def test_every_command_ends_in_exactly_one_report(deeds: list[tuple[str, Any]]) -> None:
+    slow = Slow(patience_s=1.0, limit_s=5.0)
+    heard = 0
+    for deed, what in deeds:
+        if deed == "hear":
+            assert slow.agent.hear(what) == heard
+            heard += 1
+        elif deed == "answer" and len(slow.asked) > what:
+            number, text = slow.asked[-1 - what]  # an old question's answer does no harm
+            slow.agent.understood(number, parse(text))
+        elif deed == "tick":
+            slow.tick(what)
+        elif deed == "cancel":
+            slow.agent.cancel(what)
+    slow.until_idle()
+    assert sorted(report.command for report in slow.agent.reports) == list(range(heard))
+    for number in range(heard):
+        phases = slow.phases(number)
+        assert phases[0] == "heard"
+        assert sum(phase in ("done", "failed", "declined") for phase in phases) == 1
+        assert phases[-1] in ("done", "failed", "declined")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_command_ends_in_one_report_with_threads(seed: int) -> None:
+    """Speakers, a slow language and someone who cancels, all at once."""
+    chance = random.Random(seed)
+    slow = Slow(patience_s=50.0, limit_s=3.0)
+    ended = threading.Event()
+
+    def speak(own: random.Random) -> None:
+        for _ in range(25):
+            slow.agent.hear(own.choice(TEXTS))
+
+    def answer() -> None:
+        done = 0
+        while not ended.is_set():
+            while done < len(slow.asked):
+                number, text = slow.asked[done]
+                slow.agent.understood(number, parse(text))
+                done += 1
+
+    def cancel() -> None:
+        for _ in range(10):
+            slow.agent.cancel("enough")
+
+    speakers = [
+        threading.Thread(target=speak, args=(random.Random(chance.random()),)) for _ in range(3)
+    ]
+    threads = [*speakers, threading.Thread(target=cancel)]
+    language = threading.Thread(target=answer)
+    for thread in (*threads, language):
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        slow.tick()
+    slow.until_idle(limit=30_000)
+    ended.set()
+    language.join(10.0)
+    assert sorted(report.command for report in slow.agent.reports) == list(range(75))

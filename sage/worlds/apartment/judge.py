@@ -104,5 +104,6 @@ def _counted(report: Report, truth: Truth, intent: Intent) -> tuple[bool, str]:
             and thing.room == intent.room
             and intent.location in (None, thing.furniture)
         ]
+    where = f"{len(there)} in the {intent.room}"
     names = f": {', '.join(sorted(there))}" if there else ""
-    return report.verdict.count == len(there), f"{len(there)} are there{names}"
+    return report.verdict.count == len(there), where + names

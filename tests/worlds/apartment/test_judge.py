@@ -72,6 +72,44 @@ def test_any_person_will_do() -> None:
     assert agrees(report("find", "person", (1.6, 2.1)))
 
 
+@pytest.mark.parametrize(
+    ("target", "room", "location", "number"),
+    [
+        ("apple", "kitchen", None, 1),
+        ("fruits", "kitchen", "fridge", 2),
+        ("fruits", "kitchen", "counter", 0),
+        ("drinks", "kitchen", None, 1),
+        ("object", "kitchen", None, 3),
+        ("object", "bathroom", None, 1),
+        ("fruits", "bathroom", None, 0),
+        ("person", "kitchen", None, 1),
+        ("person", "bathroom", None, 0),
+    ],
+)
+def test_a_count_is_right_if_the_number_is(
+    target: str, room: str, location: str | None, number: int
+) -> None:
+    things = (
+        *TRUTH.objects,
+        ObjectTruth("banana", 2.1, 1.0, 0.9, "fridge", "kitchen"),
+        ObjectTruth("milk", 3.0, 1.0, 0.9, "counter", "kitchen"),
+        ObjectTruth("milk", 9.0, 1.0, 0.9, "sink", "bathroom"),
+    )
+    truth = replace(TRUTH, objects=things)
+    intent = Intent("count", target, "", room=room, location=location)
+    for counted in (None, 0, 1, 2, 3, 4):
+        said = Report(0, "", intent, Verdict(True, "so many", None, counted), 0.0, 1.0)
+        right, why = judge(said, truth, None)
+        assert right is (counted == number)
+        assert why.startswith(f"{number} ")
+
+
+def test_a_count_names_what_is_there() -> None:
+    intent = Intent("count", "fruits", "", room="kitchen")
+    said = Report(0, "", intent, Verdict(True, "", None, 0), 0.0, 1.0)
+    assert judge(said, TRUTH, None) == (False, "1 in the kitchen: apple")
+
+
 def test_back_is_where_it_started() -> None:
     assert agrees(report("return", None), start=Pose(1.2, 1.2, 0.0))
     assert not agrees(report("return", None), start=Pose(3.0, 1.0, 0.0))

@@ -10,10 +10,8 @@ import io
 import logging
 import signal
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,8 +20,8 @@ if __name__ == "__main__":  # before anything else of ours is imported
 
     secure_imports()
 
-from sage.irp.errors import ConfigError
-from sage.skills.vocabulary import is_stop
+from sage.irp.errors import ConfigError, SageError
+from sage.speaking import Speaker
 
 if TYPE_CHECKING:
     from sage.build import RunConfig, Runtime
@@ -39,6 +37,9 @@ DEFAULT_COMMANDS = (
     "come back",
     "stop",
 )
+
+TO_DECLINE = ("what is the weather like tomorrow",)
+"""Of these commands, the ones that no robot like this can obey."""
 
 EXAMPLES = """\
 examples:
@@ -167,10 +168,20 @@ def _commands(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace) -> Summary:
-    """Run to the end under a view; returns what came of it."""
+    """Run to the end under a view; returns what came of it, once it is in the run's folder."""
+    from sage.device import device_name
+    from sage.report.folder import point_latest
+    from sage.report.from_run import run_summary
+    from sage.report.page import write_report
+    from sage.report.summary_file import TELEMETRY_NAME, write_summary
     from sage.summary import Recorder, Robot
+    from sage.telemetry.jsonl import JsonlSink
 
     out = _folder(Path(args.out))
+    point_latest(out)
+    sink = JsonlSink(out / TELEMETRY_NAME, clock=runtime.clock, device=device_name())
+    runtime.telemetry.subscribe(sink)
+    began, began_s = datetime.now(timezone.utc), runtime.clock.now_s()
     robot = None
     if runtime.agent is not None and (body := runtime.body) is not None:
         robot = Robot(runtime.agent, body.navigator, body.sightings, body.start)
@@ -183,7 +194,16 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     if show_frame is not None:
         runtime.on_scene.append(show_frame)
     runtime.telemetry.start()
-    speaker = Speaker(runtime, commands, listening=args.stdin)
+    by_default = tuple(commands) == DEFAULT_COMMANDS
+    speaker = Speaker(
+        runtime.agent if robot is not None else None,
+        commands,
+        clock=runtime.clock,
+        on_said=lambda number, said: recorder.expect(
+            number, said, to_decline=by_default and said in TO_DECLINE
+        ),
+        listen_to=sys.stdin if args.stdin else None,
+    )
     view.start()
     try:
         runtime.start()
@@ -192,7 +212,28 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     finally:
         runtime.telemetry.flush()
         view.close()
-    return recorder.finish(interrupted=interrupted)
+    summary = recorder.finish(interrupted=interrupted)
+    sink.close(runtime.telemetry.lost)
+    fault = runtime.fault or runtime.source.error
+    try:
+        write_summary(
+            out,
+            run_summary(
+                summary,
+                title=runtime.config.camera,
+                robot=robot,
+                began=began,
+                began_s=began_s,
+                ended_s=runtime.clock.now_s(),
+                problems=[str(text) for text in (fault, sink.fault) if text],
+                untold=runtime.telemetry.lost,
+                memory=None,
+            ),
+        )
+        summary = dataclasses.replace(summary, report=write_report(out))
+    except SageError as error:
+        summary = dataclasses.replace(summary, problem=summary.problem or str(error))
+    return summary
 
 
 def _folder(parent: Path) -> Path:
@@ -227,54 +268,6 @@ def _view(
         return HeadlessView(), None
     view = TerminalView(camera)
     return view, lambda observation, scene: view.show_frame(observation.data.rgb, scene)
-
-
-class Speaker:
-    """Says the commands of a run, each when the one before it is over."""
-
-    def __init__(self, runtime: Runtime, commands: Sequence[str], *, listening: bool) -> None:
-        self._agent = runtime.agent
-        self._lock = threading.Lock()
-        self._waiting = deque(commands)
-        self._listening = listening
-        if listening:
-            threading.Thread(target=self._listen, name="stdin", daemon=True).start()
-
-    def tick(self) -> None:
-        """Say the next command once the robot has nothing to do."""
-        with self._lock:
-            while self._agent is not None and self._agent.idle and self._waiting:
-                self._agent.hear(self._waiting.popleft())
-
-    def give_up(self, why: str) -> None:
-        """End what runs, and account for what was not said any more."""
-        if self._agent is None:
-            return
-        with self._lock:
-            while self._waiting:
-                self._agent.hear(self._waiting.popleft())
-        self._agent.cancel(why)
-
-    @property
-    def done(self) -> bool:
-        """Whether all was said and done. Without an agent there is nothing to wait for."""
-        if self._agent is None:
-            return False
-        return not self._waiting and not self._listening and self._agent.idle
-
-    def _listen(self) -> None:
-        assert self._agent is not None
-        try:
-            for line in sys.stdin:
-                if not (text := line.strip()):
-                    continue
-                with self._lock:
-                    self._waiting.append(text)
-                    if is_stop(text):
-                        while self._waiting:  # does not wait its turn, and ends what waits
-                            self._agent.hear(self._waiting.popleft())
-        finally:
-            self._listening = False
 
 
 async def _until_done(runtime: Runtime, speaker: Speaker, duration_s: float | None) -> bool:

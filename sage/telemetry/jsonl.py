@@ -87,7 +87,7 @@ class JsonlSink:
                 "at_s": round(self._latest_s, 6),
                 "schema": SCHEMA_ID,
                 "sage": sage_version(),
-                "device": text(device),
+                "device": text(device)[:200],
                 "wall_time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             }
         )

@@ -125,7 +125,12 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--plugin", action="append", default=[], metavar="NAME", help="installed one")
     how.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
     how.add_argument("--headless", action="store_true", help="lines instead of the live view")
-    how.add_argument("--out", metavar="DIR", default="runs", help="where pictures go (runs)")
+    how.add_argument("--out", metavar="DIR", default="runs", help="where its folder goes (runs)")
+    how.add_argument(
+        "--state",
+        metavar="DIR",
+        help="where memory and trust are kept (~/.local/state/sage); none keeps nothing",
+    )
     how.add_argument("--quiet", action="store_true", help="no warnings")
     return parser
 
@@ -141,6 +146,12 @@ def _config(args: argparse.Namespace) -> RunConfig:
         changes["camera"] = args.camera
     if args.robot is not None:
         changes["robot"] = args.robot
+    if args.state is not None:
+        changes["state_dir"] = None if args.state == "none" else args.state
+    elif config.state_dir is None:
+        from memory.schema import default_store_path
+
+        changes["state_dir"] = str(default_store_path().parent)
     if args.plugin:
         changes["plugins"] = (*config.plugins, *args.plugin)
     camera = changes.get("camera", config.camera)
@@ -225,15 +236,27 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
                 began=began,
                 began_s=began_s,
                 ended_s=runtime.clock.now_s(),
-                problems=[str(text) for text in (fault, sink.fault) if text],
+                problems=[
+                    str(text) for text in (fault, sink.fault, *_memory_faults(runtime)) if text
+                ],
                 untold=runtime.telemetry.lost,
-                memory=None,
+                memory=None if runtime.store is None else str(runtime.store.path),
             ),
         )
         summary = dataclasses.replace(summary, report=write_report(out))
     except SageError as error:
         summary = dataclasses.replace(summary, problem=summary.problem or str(error))
     return summary
+
+
+def _memory_faults(runtime: Runtime) -> tuple[str, ...]:
+    """What memory could not keep, and why."""
+    store = runtime.store
+    if store is None:
+        return ()
+    store.flush()
+    lost = f"{store.dropped} experiences were not kept" if store.dropped else ""
+    return (store.fault or "", lost)
 
 
 def _folder(parent: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from memory.remember import MemoryConfig
 from orchestrator import OrchestratorConfig, SafetyLimits
 from plugins.control import ControlConfig
 from plugins.vision import VisionConfig
@@ -41,6 +42,7 @@ class RunConfig:
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     vision: VisionConfig = field(default_factory=VisionConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.command_limit_s <= 3600.0:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from memory import SightingMap
+from memory.remember import Memory
+from memory.schema import default_store_path
+from memory.store import ExperienceStore
 from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedger
 from plugins.control import ControlPlugin
 from sage.build.body import RobotBody
@@ -22,7 +25,7 @@ from sage.sensors import Source
 from sage.skills.agent import Agent
 from sage.skills.body import DriveTo
 from sage.skills.grammar import parse
-from sage.telemetry import Saw, Telemetry
+from sage.telemetry import Event, Moved, Saw, Task, Telemetry
 from sage.values import ActionPlan, Frame, Observation, Pose, Proposal, Scene, Twist
 from sage.worlds.static_map import StaticMap
 
@@ -59,17 +62,25 @@ class Runtime:
         self.on_scene: list[OnScene] = []
         self.fault: SageError | None = None
         """Why the effector failed; nothing is sent to it any more."""
-        trust_path = Path(config.state_dir) / "trust.json" if config.state_dir else None
+        state = Path(config.state_dir) if config.state_dir else None
+        trust_path = state / "trust.json" if state is not None else None
         self.orchestrator = HRMOrchestrator(
             config.orchestrator, clock=clock, trust=TrustLedger(trust_path), emit=telemetry.emit
         )
-        self.gate = SafetyGate(effector, clock, limits=config.limits, emit=telemetry.emit)
+        self.gate = SafetyGate(effector, clock, limits=config.limits, emit=self._moved)
         self.orchestrator.on_tick(self.gate.tick)
-        self.sightings = SightingMap(None if world is None else world.static_map.room_at)
+        room_at = None if world is None else world.static_map.room_at
+        self.sightings = SightingMap(room_at)
+        self.store = None if state is None else ExperienceStore(default_store_path(state))
+        self.memory = Memory(
+            self.store, clock=clock, emit=telemetry.emit, config=config.memory, room_at=room_at
+        )
+        telemetry.subscribe(self._remember_end)
         self.body: RobotBody | None = None
         self.agent: Agent | None = None
         self._effector = effector
         self._plan: tuple[ActionPlan, float] | None = None
+        self._executed = Twist()
         self._latency_s = 0.03
         self._camera_plugins: list[str] = []
         if vision is not None:
@@ -93,6 +104,8 @@ class Runtime:
         if self.body is None or self.agent is None:
             return
         self.body.navigator.feed(observation)
+        if observation.modality == "odometry":
+            self.memory.moved(observation, self._executed)
         if observation.modality != "scan":
             return
         order = self.agent.order
@@ -123,6 +136,8 @@ class Runtime:
             self.orchestrator.close,
             self._effector.close,
             *([self.world.close] if self.world is not None else []),
+            self.telemetry.flush,  # the last verdicts are to be remembered
+            *([self.store.close] if self.store is not None else []),
             self.telemetry.close,
         ):
             try:
@@ -163,10 +178,12 @@ class Runtime:
             return
         self.telemetry.emit(Saw(self.clock.now_s(), scene))
         frame: Frame = observation.data
+        pose = None
         if self.body is not None and frame.camera is not None:
             pose = self.body.navigator.pose_at(observation.captured_s)
             self.sightings.see(scene, pose, frame.camera)
             self.body.scenes_seen += 1
+        self.memory.saw(observation, scene, pose)
         for show in self.on_scene:
             show(observation, scene)
 
@@ -181,6 +198,33 @@ class Runtime:
         self._latency_s += 0.1 * (took_s - self._latency_s)
         linear_m_s, angular_rad_s = plan.twists[0]
         self._propose(Twist(float(linear_m_s), float(angular_rad_s)), task.captured_s)
+
+    def _moved(self, event: Event) -> None:
+        if isinstance(event, Moved):
+            self._executed = event.effect.twist
+        self.telemetry.emit(event)
+
+    def _remember_end(self, event: Event) -> None:
+        """An observer of telemetry: what became of a command is an experience too."""
+        if not isinstance(event, Task) or event.phase not in ("done", "failed", "declined"):
+            return
+        assert self.agent is not None
+        reports = self.agent.reports
+        report = next((r for r in reversed(reports) if r.command == event.command), None)
+        if report is None:
+            return
+        if report.intent is None:
+            if report.said is not None and report.probability is None:
+                self.memory.heard(report.said)  # language never read it
+            return
+        self.memory.ended(
+            report.intent.phrase,
+            report.verdict.done,
+            seconds=report.ended_s - report.began_s,
+            told=report.verdict.text,
+            probability=report.probability,
+            limit_s=self.config.command_limit_s,
+        )
 
     def _propose(self, twist: Twist, captured_s: float) -> None:
         if self.fault is not None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, TextIO
 
 from sage.irp.errors import ConfigError
-from sage.telemetry.events import Cycle, Dropped, Event, Finished, Health, Task
+from sage.telemetry.events import Cycle, Dropped, Event, Finished, Health, Heard, Kept, Task
 from sage.values import Scene, UInt8Array
 from sage.view.model import RunModel, quantile
 
@@ -44,9 +44,10 @@ class _Span:
 
 
 class HeadlessView:
-    """Prints a line for each phase of a command, each change of a plugin's health, and a status.
+    """Prints a line for whatever is worth one, and a status every few seconds.
 
-    A line is a word (``task``, ``health``, ``status``) and ``key=value`` pairs; texts are JSON
+    That is each phase of a command, what was heard, what memory keeps, each change of a plugin's
+    health. A line is a word (``task``, ``heard``, ``kept``, ``health``, ``status``) and ``key=value`` pairs; texts are JSON
     strings; ``t`` is seconds since the first event. A status line has a part for each plugin after
     a ``|``: refinements per second, mean steps, halt reasons, the mean energy after the first step
     and of the answers, trust, ATP granted/spent/returned per cycle, median and 95th percentile of
@@ -78,6 +79,19 @@ class HeadlessView:
             self._say(
                 f"task t={self._model.elapsed_s:.2f} command={event.command}"
                 f" phase={event.phase} text={json.dumps(event.text)}"
+            )
+        elif isinstance(event, Heard):
+            self._say(
+                f"heard t={self._model.elapsed_s:.2f} text={json.dumps(event.text)}"
+                f" confidence={event.confidence:.2f} recogniser={event.recogniser}"
+                f" seconds={event.ended_s - event.began_s:.2f}"
+                f" after_ms={1e3 * (event.at_s - event.ended_s):.0f}"
+            )
+        elif isinstance(event, Kept):
+            self._say(
+                f"kept t={self._model.elapsed_s:.2f} experience={event.experience}"
+                f" modality={event.modality} salience={event.salience:.2f}"
+                f" summary={json.dumps(event.summary)}"
             )
         elif isinstance(event, Health):
             self._say(

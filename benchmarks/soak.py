@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
@@ -52,7 +53,7 @@ COMMANDS = (
 _WARM_UP = 0.2
 _WORLD = "sage.worlds.apartment.server"
 _WAITING = 2  # commands that the run has in hand beyond those that are over
-_GRACE_S = 60.0
+_GRACE_S = 60.0  # for its last words, and 5 % of the time that the report is about
 _BLOCK_S = 20.0
 _REPLICAS = 300
 _STATUS = re.compile(r" \| (\w+) rate=(.*?)(?= \| |$)")
@@ -173,7 +174,7 @@ def theil_sen(at: np.ndarray, values: np.ndarray) -> float:
 
 
 def slope_pct_per_h(
-    at_s: Sequence[float], values: Sequence[float], *, replicas: int = _REPLICAS
+    at_s: npt.ArrayLike, values: npt.ArrayLike, *, replicas: int = _REPLICAS
 ) -> tuple[float, float, float]:
     """(slope, low, high): percent of the mean per hour, and its 95 % bootstrap interval."""
     at_h, level = np.asarray(at_s) / 3600.0, np.asarray(values, dtype=np.float64)
@@ -202,11 +203,16 @@ def slope_pct_per_h(
 def live(seed: int, seconds: float, folder: Path, bar: Progress, task: TaskID) -> Life:
     """One ``sage run`` for so many seconds, or until it dies."""
     folder.mkdir()
-    config = folder / "soak.yaml"
-    config.write_text(json.dumps({"state_dir": str(folder / "state")}))  # JSON is YAML
     command = [
         *(sys.executable, "-m", "sage.run", "--headless", "--stdin", "--seed", str(seed)),
-        *("--duration", f"{seconds:g}", "--config", str(config), "--out", str(folder / "runs")),
+        *(
+            "--duration",
+            f"{seconds:g}",
+            "--state",
+            str(folder / "state"),
+            "--out",
+            str(folder / "runs"),
+        ),
     ]
     process = subprocess.Popen(
         command,
@@ -230,12 +236,13 @@ def live(seed: int, seconds: float, folder: Path, bar: Progress, task: TaskID) -
         reader.start()
     samples: list[Sample] = []
     said, endless = 0, itertools.cycle(COMMANDS)
+    patience_s = 1.05 * seconds + _GRACE_S
     began_s = time.perf_counter()
     before = bar.tasks[task].completed
     try:
         while process.poll() is None:
             at_s = time.perf_counter() - began_s
-            if at_s > seconds + _GRACE_S:
+            if at_s > patience_s:
                 break
             if said < told.over + _WAITING and at_s < seconds:
                 said += 1
@@ -259,7 +266,7 @@ def live(seed: int, seconds: float, folder: Path, bar: Progress, task: TaskID) -
         process.stdin.close()
     ended = ""
     if hung:
-        ended = f"did not end within {_GRACE_S:g} s"
+        ended = f"did not end within {patience_s - seconds:.0f} s"
     elif process.returncode not in (0, 1) or lived_s < seconds:
         ended = f"ended with {process.returncode} after {lived_s:.0f} s"
     return Life(samples, told, ended, _written(folder))

@@ -101,12 +101,18 @@ def open_to_write(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
     with _one_opener(path.parent):
         check_file(path)
         if path.exists():
+            if _holds_something(path, "-journal"):  # cut short before it had its log: undo that
+                with (
+                    contextlib.closing(connect(path, "rw")) as connection,
+                    contextlib.suppress(sqlite3.DatabaseError),  # the check says what it means
+                ):
+                    connection.execute("PRAGMA schema_version").fetchone()
             try:
                 check_store(path)
             except _Damaged as damage:
                 _set_aside(path, str(damage))
         for place in (path.parent, path):  # the folder holds the log
-            if place.exists() and not os.access(place, os.W_OK):
+            if place.exists() and not _writable(place):
                 raise _no_place(path, f"{place} is read-only")
         try:
             connection = connect(path, "rwc")
@@ -246,12 +252,10 @@ def _connect_to_read(path: Path, mode: Literal["ro", "rw"] = "ro") -> sqlite3.Co
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:
         # A WAL store in a read-only place opens only if nothing waits in its log.
-        log = path.with_name(path.name + "-wal")
-        barred = "unable to open" in str(error) or "readonly" in str(error)
-        if not barred or (log.exists() and log.stat().st_size):
-            connection.close()
-            raise
         connection.close()
+        barred = "unable to open" in str(error) or "readonly" in str(error)
+        if not barred or _holds_something(path, "-wal") or _holds_something(path, "-journal"):
+            raise
         connection = connect(path, "ro", "&immutable=1")
     except sqlite3.DatabaseError:
         pass  # the caller finds the same, and says what it means
@@ -284,10 +288,13 @@ def _set_aside(path: Path, why: str) -> None:
         aside = path.with_name(f"{path.name}.corrupt-{stamp}-{number}")
         number += 1
     try:
-        for end in ("-wal", "-shm", ""):
-            part = path.with_name(path.name + end)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + end))
+        path.with_name(path.name + "-shm").unlink(missing_ok=True)  # an index of the log
+        for end in ("-wal", "-journal"):
+            if _holds_something(path, end):
+                path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+            else:
+                path.with_name(path.name + end).unlink(missing_ok=True)
+        path.rename(aside)
     except OSError as error:
         raise MemoryStoreError(f"{why}; it cannot be moved aside: {error.strerror}") from error
     logger.warning("%s; it was moved to %s and a new one is begun", why, aside)
@@ -316,6 +323,15 @@ def _one_opener(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _holds_something(path: Path, end: str) -> bool:
+    beside = path.with_name(path.name + end)
+    return beside.exists() and beside.stat().st_size > 0
+
+
+def _writable(place: Path) -> bool:
+    return os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _no_place(path: Path, why: str) -> MemoryStoreError:

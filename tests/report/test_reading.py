@@ -180,7 +180,7 @@ def test_durations_beyond_the_last_bin_are_counted() -> None:
         ("UNKNOWN", "UNKNOWN"),
         ('( go " <room> " )', '(go "<room>")'),
         ("( stop )", "(stop)"),
-        ('( go " a', '(go "a"'.replace("(go", "(go") + ")"),
+        ('( go " a', '(go "a")'),
         (") stray", ")\nstray"),
     ],
 )
@@ -192,14 +192,11 @@ def test_a_long_form_is_laid_out_in_lines() -> None:
     tokens = (
         '( bring " <name> " ( lambda $1 e ( ( is_a $1 " <object> " ) ( at $1 " <room> " ) ) ) )'
     )
-    assert (
-        layout_form(tokens.split()).splitlines()
-        == [
-            '(bring "<name>"',
-            '  (lambda $1 e ((is_a $1 "<object>") (at $1 "<room>"))))',
-        ]
-        or layout_form(tokens.split()).count("\n") >= 1
-    )
+    assert layout_form(tokens.split()).splitlines() == [
+        '(bring "<name>"',
+        "  (lambda $1 e",
+        '    ((is_a $1 "<object>") (at $1 "<room>"))))',
+    ]
     assert layout_form(["("] * 5000).startswith("( (")
 
 

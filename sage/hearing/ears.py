@@ -171,7 +171,9 @@ class Ears:
             while self._queued > self._config.backlog_s * RATE_HZ:
                 dropped = self._drop_oldest() or dropped
             began = dropped is not None and not self._overflowing
-            self._overflowing = dropped is not None
+            # It is over once half of it was caught up, lest each single block counts anew.
+            half = 0.5 * self._config.backlog_s * RATE_HZ
+            self._overflowing = dropped is not None or (self._overflowing and self._queued > half)
             self._counts["overflows"] += began
             self._lock.notify()
         if began and dropped is not None:

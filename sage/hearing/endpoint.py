@@ -21,8 +21,8 @@ class EarsConfig:
         off_probability: once begun, a block at or above this is still speech.
         preroll_s: sound before the beginning that the recogniser hears too: first consonants are
             too soft for voice activity.
-        pause_complete_s: a pause that ends an utterance which is a whole command as it stands.
         pause_s: a pause that ends any utterance.
+        pause_complete_s: a pause that ends an utterance which is a whole command as it stands.
         min_speech_s: what has less speech in it is a cough or a knock, and is dropped.
         max_utterance_s: what is longer is cut there.
         backlog_s: sound that may wait for a slow recogniser; the oldest beyond it is lost.
@@ -34,8 +34,8 @@ class EarsConfig:
     begin_s: float = 0.096
     off_probability: float = 0.35
     preroll_s: float = 0.3
-    pause_complete_s: float = 0.224
     pause_s: float = 0.64
+    pause_complete_s: float = 0.224
     min_speech_s: float = 0.16
     max_utterance_s: float = 15.0
     backlog_s: float = 10.0

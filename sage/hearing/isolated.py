@@ -59,27 +59,21 @@ class IsolatedRecogniser:
         """How often its process had to be started anew."""
         self._entry = entry
         self._options = dict(options or {})
+        self._start_timeout_s = start_timeout_s
         self._reply_timeout_s = reply_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe[Reply] | None = None
+        self._standing = False
+        self._started_s = 0.0
+        self._unsent: list[Begin | Feed | Finish] = []  # until it stands
         self._utterance = 0
         self._fed = 0
         self._newest = _NOTHING
         self._newest_heard = 0
         self.name = entry
         self._start()
-        try:
-            ready = self._receive(start_timeout_s)
-        except PipeError as error:
-            raise self._died(str(error)) from None
-        if isinstance(ready, Failed):
-            self.close()
-            raise _ERRORS.get(ready.kind, ModelError)(
-                ready.reason if ready.kind in _ERRORS else f"{entry}: {ready.kind}: {ready.reason}"
-            )
-        if not isinstance(ready, Ready):
-            raise self._died(f"not ready within {start_timeout_s:g} s")
-        self.name = ready.name
+        while not self._standing:
+            self._stand(start_timeout_s)
 
     @property
     def pid(self) -> int | None:
@@ -92,6 +86,7 @@ class IsolatedRecogniser:
             self.restarts += 1
             log.warning("starting recogniser %r again", self.name)
             self._start()
+        self._unsent.clear()
         self._utterance += 1
         self._fed = 0
         self._newest, self._newest_heard = _NOTHING, 0
@@ -104,6 +99,8 @@ class IsolatedRecogniser:
 
     def partial(self) -> Hypothesis:
         """The newest answer; complete only where it is about all but the last 0.1 s."""
+        if not self._standing:
+            return self._newest
         while (reply := self._next(0.0)) is not None:
             self._note(reply)
         if self._newest.complete and self._fed - self._newest_heard > FRESH_S * RATE_HZ:
@@ -112,8 +109,12 @@ class IsolatedRecogniser:
 
     def finish(self) -> Hypothesis:
         """What it was; DeviceError where no answer comes in time."""
-        self._send(Finish())
         deadline_s = time.monotonic() + self._reply_timeout_s
+        self._send(Finish())
+        if not self._standing:
+            self._stand(self._reply_timeout_s)
+            if not self._standing:  # let it finish what it does
+                raise DeviceError(f"recogniser {self.name!r} is still starting")
         while True:
             reply = self._next(max(0.0, deadline_s - time.monotonic()))
             if reply is None:
@@ -155,12 +156,32 @@ class IsolatedRecogniser:
         finally:
             theirs.close()
         self._pipe = Pipe(ours, Reply)
-        self._send(Open(self._entry, self._options))
+        self._standing = False
+        self._started_s = time.monotonic()
+        try:
+            self._pipe.send(Open(self._entry, self._options), SEND_TIMEOUT_S)
+        except PipeError as error:
+            raise self._died(str(error)) from None
+
+    def _stand(self, timeout_s: float) -> None:
+        """See whether it stands by now, and send what waited for that."""
+        reply = self._next(timeout_s)
+        if isinstance(reply, Ready):
+            self.name = reply.name
+            self._standing = True
+            unsent, self._unsent = self._unsent, []
+            for request in unsent:
+                self._send(request)
+        elif isinstance(reply, Failed):
+            self.close()
+            if reply.kind in _ERRORS:
+                raise _ERRORS[reply.kind](reply.reason)
+            raise ModelError(f"{self._entry}: {reply.kind}: {reply.reason}")
+        elif time.monotonic() - self._started_s >= self._start_timeout_s:
+            raise self._died(f"not ready within {self._start_timeout_s:g} s")
 
     def _note(self, reply: Reply) -> bool:
         """Take an answer in; True where it is the last one of this utterance."""
-        if isinstance(reply, Failed) and reply.utterance is None:  # a restart that failed
-            raise self._died(reply.reason)
         if isinstance(reply, Ready) or reply.utterance != self._utterance:
             return False
         if isinstance(reply, Failed):
@@ -170,23 +191,28 @@ class IsolatedRecogniser:
         return reply.final
 
     def _next(self, timeout_s: float) -> Reply | None:
+        pipe = self._living()
         try:
-            return self._receive(timeout_s)
+            return pipe.receive(timeout_s)
         except PipeError as error:
             raise self._died(str(error)) from None
 
-    def _receive(self, timeout_s: float) -> Reply | None:
-        if self._pipe is None:
-            raise PipeError("it has died")
-        return self._pipe.receive(timeout_s)
+    def _send(self, request: Begin | Feed | Finish) -> None:
+        pipe = self._living()
+        if not self._standing:
+            self._stand(0.0)
+        if not self._standing:
+            self._unsent.append(request)
+            return
+        try:
+            pipe.send(request, SEND_TIMEOUT_S)
+        except PipeError as error:
+            raise self._died(str(error)) from None
 
-    def _send(self, request: Begin | Feed | Finish | Open) -> None:
+    def _living(self) -> Pipe[Reply]:
         if self._pipe is None:
             raise DeviceError(f"recogniser {self.name!r} has died; the next utterance restarts it")
-        try:
-            self._pipe.send(request, SEND_TIMEOUT_S)
-        except PipeError as error:
-            raise self._died(str(error)) from None
+        return self._pipe
 
     def _died(self, reason: str) -> DeviceError:
         """Its process is of no use any more."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sage.clock import Clock
-from sage.hearing.blocks import BlockFeed
+from sage.hearing.blocks import BLOCK_S, BlockFeed
 from sage.hearing.portaudio import InputDevice, check_input, find_input, load_sounddevice, refresh
 from sage.hearing.recogniser import RATE_HZ
 from sage.hearing.resample import Resampler
@@ -163,7 +163,7 @@ class Microphone:
             samples, ended_s, lost_s = part
             self._heard_s = self._clock.now_s()
             if self._lost_s is not None:
-                lost_s = max(0.0, ended_s - len(samples) / RATE_HZ - self._lost_s)
+                lost_s = max(BLOCK_S, ended_s - len(samples) / RATE_HZ - self._lost_s)
                 self._recovered()
             if lost_s > 0.0:
                 self._feed.lose(lost_s)
@@ -251,7 +251,7 @@ class Recorder:
             )
         except Exception as error:  # PortAudioError, and ValueError where a setting is refused
             reason = " ".join(str(error).split())
-            raise DeviceError(f"{uri}: {device.name!r} cannot be opened: {reason}") from None
+            raise DeviceError(f"{uri!r}: {device.name!r} cannot be opened: {reason}") from None
 
     @property
     def active(self) -> bool:

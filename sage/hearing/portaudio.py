@@ -68,9 +68,9 @@ def find_input(sounddevice: Any, place: str, uri: str) -> InputDevice:
     try:
         found = inputs(sounddevice)
     except sounddevice.PortAudioError as error:
-        raise DeviceError(f"{uri}: PortAudio cannot list its devices: {error}") from None
+        raise DeviceError(f"{uri!r}: PortAudio cannot list its devices: {error}") from None
     if not found:
-        raise DeviceError(f"{uri}: this machine has no microphone ({WITHOUT})")
+        raise DeviceError(f"{uri!r}: this machine has no microphone ({WITHOUT})")
     listed = ", ".join(f"mic:{device.index} ({device.name})" for device in found)
     if not place:
         return _default(sounddevice, found)
@@ -83,7 +83,7 @@ def find_input(sounddevice: Any, place: str, uri: str) -> InputDevice:
         wanted = wanted or [device for device in found if place.lower() in device.name.lower()]
         problem = "several microphones fit" if wanted else "no microphone has that name"
     if len(wanted) != 1:
-        raise DeviceError(f"{uri}: {problem}; those that exist: {listed}")
+        raise DeviceError(f"{uri!r}: {problem}; those that exist: {listed}")
     return wanted[0]
 
 
@@ -114,6 +114,6 @@ def check_input(sounddevice: Any, device: InputDevice, uri: str) -> tuple[int, i
             else:
                 return rate_hz, channels
     raise DeviceError(
-        f"{uri}: {device.name!r} cannot be recorded at {RATE_HZ} nor {device.rate_hz:.0f} Hz: "
+        f"{uri!r}: {device.name!r} cannot be recorded at {RATE_HZ} nor {device.rate_hz:.0f} Hz: "
         f"{' '.join(str(problem).split())}"
     )

@@ -197,11 +197,11 @@ def drive(
 
 def furniture_in(body: Body, room: Room) -> list[Sighting]:
     """The pieces of furniture that are believed to stand in a room."""
-    return [
-        sighting
-        for sighting in body.sightings.all(least_hits=2, least_probability=0.2)
-        if sighting.label in APARTMENT_FURNITURE and room.contains(sighting.x_m, sighting.y_m)
-    ]
+    found: list[Sighting] = []
+    for label in APARTMENT_FURNITURE:
+        places = body.sightings.places(label, least_hits=2, least_probability=0.2)
+        found += [place for place in places if room.contains(place.x_m, place.y_m)][:1]
+    return found
 
 
 def agree(one: Sighting, other: Sighting) -> bool:

@@ -43,19 +43,22 @@ class KinematicBody:
     """The body, strictly: an order that it does not know, or that is no number, is an error.
 
     It drives straight through everything but what is ``blocked``: rooms that it cannot enter.
-    It sees things and ghosts of the room that it is in. ``visited`` keeps the rooms it was in.
+    It sees things, ``more`` of them and ghosts of the room that it is in. ``visited`` keeps the
+    rooms it was in.
     """
 
     def __init__(
         self,
         things: Mapping[str, tuple[float, float]] | None = None,
         *,
+        more: Sequence[tuple[str, float, float]] = (),
         ghosts: Sequence[Ghost] = (),
         blocked: Sequence[str] = (),
         blind: bool = False,
         start: Pose = START,
     ) -> None:
         self.things = dict(things or {})
+        self.more = tuple(more)
         self.ghosts = tuple(ghosts)
         self.blocked = tuple(blocked)
         self.blind = blind
@@ -124,6 +127,7 @@ class KinematicBody:
         here = self.static_map.room_at(pose.x_m, pose.y_m)
         half_view = 0.5 * CAMERA.width_px / CAMERA.focal_px
         candidates = [(label, x, y, 0.0) for label, (x, y) in self.things.items()]
+        candidates += [(label, x, y, 0.0) for label, x, y in self.more]
         candidates += [(ghost.label, ghost.x_m, ghost.y_m, ghost.from_m) for ghost in self.ghosts]
         detections = []
         for label, x_m, y_m, from_m in candidates:

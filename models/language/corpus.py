@@ -1,0 +1,217 @@
+"""Commands with forms as numbers: the files of pairs, folds, noise and batches."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.language.forms import encode as encode_form
+from models.language.forms import tokens_of
+from models.language.words import MASK_ID as MASKED_WORD
+from models.language.words import FIRST_WORD_ID, PAD_ID, WordTokenizer
+from sage.irp.errors import ConfigError
+from sage.skills.entities import tag
+
+GPSR: Final = Path(__file__).parents[3] / "shared" / "data" / "gpsr"
+PARAPHRASED: Final = GPSR / "paraphrased.txt"
+GENERATED: Final = GPSR / "generated.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """``text`` as it was written, ``words`` delexicalised, ``form`` in the dataset's notation."""
+
+    text: str
+    words: tuple[str, ...]
+    form: str
+
+
+def read_pairs(path: Path) -> list[Example]:
+    """A file with commands on odd lines and their forms on even ones.
+
+    Raises:
+        ConfigError: the file cannot be read, has an odd number of lines, or a form that the code
+            of :mod:`models.language.forms` cannot hold; the message names the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"cannot read the pairs {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{str(path)!r} is not UTF-8 text (byte {error.start})") from None
+    lines = [line for line in lines if line.strip()]
+    if not lines or len(lines) % 2:
+        raise ConfigError(
+            f"{str(path)!r} has {len(lines)} lines; commands and forms must take turns"
+        )
+    return [
+        Example(text, tag(text).words, " ".join(form.split()))
+        for text, form in zip(lines[0::2], lines[1::2], strict=True)
+    ]
+
+
+def folds(count: int, parts: int, seed: int = 0) -> list[np.ndarray]:
+    """Indices of each part of a shuffled ``range(count)``."""
+    if not 2 <= parts <= count:
+        raise ConfigError(f"folds {parts} must be in [2, {count}]")
+    order = np.random.default_rng(seed).permutation(count)
+    return [np.sort(part) for part in np.array_split(order, parts)]
+
+
+_FILLERS: Final = ("um", "uh", "well", "okay", "please", "so", "like", "now", "just", "then")
+_DROPPABLE: Final = frozenset("the a an please to and then of is are some me".split())
+_SWAPS: Final = {
+    "the": "a", "a": "the", "to": "two", "for": "four", "in": "and", "and": "in", "there": "their",
+    "on": "in", "at": "in", "them": "him", "him": "them", "her": "them", "their": "his",
+    "three": "3", "from": "on", "it": "them", "me": "us",
+}  # fmt: skip
+
+
+def noisy(words: Sequence[str], rng: random.Random, rate: float = 1.0) -> tuple[str, ...]:
+    """The words as they may be typed or recognised: slips, fillers, restarts, repetitions.
+
+    Class tokens stay; so does the meaning, with rare exceptions.
+    """
+    out: list[str] = []
+    for word in words:
+        roll = rng.random() / rate if rate > 0.0 else 1.0
+        if word in _DROPPABLE and roll < 0.05:
+            continue
+        if word in _SWAPS and 0.05 <= roll < 0.075:
+            word = _SWAPS[word]
+        elif 0.075 <= roll < 0.095 and len(word) > 3 and word[0] != "<":
+            word = _misspelt(word, rng)
+        out.append(word)
+        if roll > 0.99:
+            out.append(rng.choice(_FILLERS))
+        elif 0.97 < roll <= 0.98:
+            out.append(word)
+    if rng.random() < 0.05 * rate and len(out) > 3:  # "go to the go to the kitchen"
+        length = rng.randint(1, min(5, len(out) - 1))
+        out = out[:length] + out
+    return tuple(out) or tuple(words)
+
+
+def _misspelt(word: str, rng: random.Random) -> str:
+    at = rng.randrange(1, len(word) - 1)
+    kind = rng.random()
+    if kind < 0.35:
+        return word[:at] + word[at + 1 :]
+    if kind < 0.6:
+        return word[:at] + word[at] + word[at:]
+    if kind < 0.85:
+        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return word[:at] + rng.choice("abcdefghijklmnoprstuvw") + word[at + 1 :]
+
+
+class Batch(NamedTuple):
+    """``tokens`` (N, L); ``real`` (N, L) is false for padding; ``forms`` (N, SLOTS) the targets;
+    ``hidden`` (N, L) the words before masking, 0 where nothing is to be guessed; ``vectors``
+    (N, 384) the teacher's, NaN where there is none."""
+
+    tokens: Tensor
+    real: Tensor
+    forms: Tensor
+    hidden: Tensor
+    vectors: Tensor
+
+
+class Source(NamedTuple):
+    """Examples as ``(words, form)`` with how often to draw from them, and the teacher's vectors
+    for the first of them."""
+
+    pairs: Sequence[tuple[tuple[str, ...], str]]
+    share: float
+    vectors: Tensor | None = None
+
+
+def batches(
+    sources: Sequence[Source],
+    tokenizer: WordTokenizer,
+    size: int,
+    seed: int,
+    *,
+    noise: float = 1.0,
+    word_masking: float = 0.1,
+    window: int = 8,
+) -> Iterator[Batch]:
+    """Batches without end, each of commands of about one length, drawn anew with noise."""
+    rng = random.Random(seed)
+    shares = [source.share for source in sources]
+    forms: dict[str, tuple[int, ...]] = {}
+    orders: list[Iterator[int]] = [_endless(len(source.pairs), rng) for source in sources]
+    while True:
+        drawn = []
+        for _ in range(size * window):
+            which = rng.choices(range(len(sources)), shares)[0]
+            index = next(orders[which])
+            words, form = sources[which].pairs[index]
+            if form not in forms:
+                forms[form] = encode_form(tokens_of(form))
+            ids = tokenizer.encode(noisy(words, rng, noise) if rng.random() < 0.8 else words)
+            vectors = sources[which].vectors
+            vector = vectors[index] if vectors is not None and index < len(vectors) else None
+            drawn.append((ids, forms[form], vector))
+        drawn.sort(key=lambda item: len(item[0]))
+        starts = list(range(0, len(drawn), size))
+        rng.shuffle(starts)
+        for start in starts:
+            yield _collated(drawn[start : start + size], rng, word_masking)
+
+
+def _endless(count: int, rng: random.Random) -> Iterator[int]:
+    order = list(range(count))
+    while True:
+        rng.shuffle(order)
+        yield from order
+
+
+def _collated(items: Sequence[tuple], rng: random.Random, word_masking: float) -> Batch:
+    length = max(len(ids) for ids, _, _ in items)
+    tokens = torch.full((len(items), length), PAD_ID)
+    hidden = torch.zeros((len(items), length), dtype=torch.int64)
+    vectors = torch.full((len(items), 384), float("nan"))
+    for row, (ids, _, vector) in enumerate(items):
+        tokens[row, : len(ids)] = torch.tensor(ids)
+        if vector is not None:
+            vectors[row] = vector.float()
+        if rng.random() < 0.5:
+            for column, token in enumerate(ids):
+                if token >= FIRST_WORD_ID and rng.random() < word_masking:
+                    hidden[row, column] = token
+                    tokens[row, column] = MASKED_WORD
+    return Batch(
+        tokens,
+        tokens != PAD_ID,
+        torch.tensor([form for _, form, _ in items]),
+        hidden,
+        vectors,
+    )
+
+
+def pool(
+    count: int,
+    seed: int,
+    make: Callable[[random.Random], tuple[str, str]],
+) -> list[tuple[tuple[str, ...], str]]:
+    """Different pairs from a grammar, as words and form."""
+    rng = random.Random(seed)
+    found: dict[str, str] = {}
+    tries = 0
+    while len(found) < count and tries < 20 * count:
+        text, form = make(rng)
+        tries += 1
+        found.setdefault(text, form)
+    return [(tuple(text.split()), form) for text, form in found.items()]
+
+
+def pairs_of(examples: Iterable[Example]) -> list[tuple[tuple[str, ...], str]]:
+    """Words and forms alone."""
+    return [(example.words, example.form) for example in examples]

@@ -7,7 +7,6 @@ into the declared types and refuse what does not fit or is too long. Nothing is 
 from __future__ import annotations
 
 import math
-import select
 import socket
 import struct
 import time
@@ -112,10 +111,11 @@ class Pipe(Generic[_M]):
             if message is not None:
                 return message
             left_s = None if timeout_s is None else max(0.0, deadline_s - time.monotonic())
-            if not select.select([self._channel], [], [], left_s)[0]:
-                return None
             try:
+                self._channel.settimeout(left_s)
                 got = self._channel.recv(65536)
+            except (TimeoutError, BlockingIOError):
+                return None
             except OSError as error:
                 raise PipeError(f"it is gone ({error})") from None
             if not got:

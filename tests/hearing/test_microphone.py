@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -224,8 +228,6 @@ def test_stopped_before_it_started(machine: Sounddevice):
 
 
 def recorder(machine: Sounddevice, clock: VirtualClock, rate_hz: int = 16000) -> Recorder:
-    import threading
-
     machine.rates = {rate_hz}
     device = InputDevice(0, "Built-in Mic", 2, float(rate_hz))
     found = Recorder(machine, device, "mic:", clock, threading.Event())
@@ -294,8 +296,6 @@ def test_overflow_that_the_driver_reports_is_counted(machine: Sounddevice):
 def test_a_consumer_that_is_held_up_makes_the_ring_overflow(
     machine: Sounddevice, monkeypatch: pytest.MonkeyPatch
 ):
-    import threading
-
     monkeypatch.setattr(microphone, "RING_S", 0.1)
     source = Microphone("mic:", "", RealClock(), reconnect=QUICK)
     go, got = threading.Event(), []
@@ -342,3 +342,49 @@ def test_the_real_sounddevice_has_what_is_used_of_it():
     for name in ("_terminate", "_initialize"):
         assert callable(getattr(sounddevice, name))
     assert isinstance(sounddevice.CallbackFlags.input_overflow, property)
+
+
+ALSA = Path("/usr/share/alsa/alsa.conf")
+SCRIPT = """
+import sys, time
+import sounddevice
+from sage.clock import RealClock
+from sage.hearing import open_microphone
+from sage.hearing.portaudio import refresh
+refresh(sounddevice)
+microphone = open_microphone("mic:testinput", clock=RealClock())
+got = []
+microphone.start(got.append)
+until = time.monotonic() + 10.0
+while len(got) < 50 and time.monotonic() < until:
+    time.sleep(0.01)
+assert microphone.healthy, microphone.error
+microphone.stop()
+assert [block.sequence for block in got[:50]] == list(range(50))
+assert all(len(block.data.samples) == 512 for block in got)
+assert max(abs(block.data.samples).max() for block in got[:50]) > 0.1
+print("heard")
+"""
+
+
+def test_the_real_portaudio_records_a_device_made_of_a_file(tmp_path: Path, repository: Path):
+    pytest.importorskip("sounddevice", exc_type=(ImportError, OSError))
+    if not ALSA.exists():
+        pytest.skip(f"needs ALSA: there is no {ALSA}")
+    raw = tmp_path / "in.raw"
+    raw.write_bytes((sound(60.0) * 32767).astype("<i2").tobytes() * 4)
+    config = tmp_path / "asound.conf"
+    config.write_text(
+        f"<{ALSA}>\n"
+        'pcm.testinput { type file slave.pcm "null" file "/dev/null" format "raw" '
+        f'infile "{raw}" hint {{ show on description "test input" }} }}\n'
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=repository,
+        env={**os.environ, "ALSA_CONFIG_PATH": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.stdout.strip() == "heard", ran.stderr

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from sage.report.bins import Milliseconds
-from sage.report.reading import Digest, FinishedLine, PluginTrace
+from sage.report.line_types import FinishedLine
+from sage.report.reading import Digest, PluginTrace
 from sage.report.svg import Plot, Svg, figure_text, shown
 
 _WIDTH, _HEIGHT = 460.0, 216.0

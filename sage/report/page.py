@@ -9,9 +9,10 @@ from pathlib import Path
 from sage.irp.errors import ConfigError
 from sage.report import figures
 from sage.report.cards import cards, commands_of, count_right
+from sage.report.line_types import KeptLine
 from sage.report.pictures import data_uris, picture_names
 from sage.report.plan import floor_plan, path_length_m
-from sage.report.reading import Digest, KeptLine, read_telemetry
+from sage.report.reading import Digest, read_telemetry
 from sage.report.summary_file import (
     REPORT_NAME,
     SUMMARY_NAME,

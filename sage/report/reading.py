@@ -13,8 +13,22 @@ import msgspec
 
 from sage.irp.errors import ConfigError
 from sage.report.bins import Bins, Milliseconds, Sample
-
-Number = float | None
+from sage.report.line_types import (
+    AnyLine,
+    CycleLine,
+    DroppedLine,
+    EndLine,
+    FinishedLine,
+    HeaderLine,
+    HealthLine,
+    HeardLine,
+    KeptLine,
+    MovedLine,
+    Number,
+    ParsedLine,
+    ScoredLine,
+    TaskLine,
+)
 
 _CHUNK_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 1 << 20
@@ -24,140 +38,6 @@ _MOST_REASONS = 40
 _KEPT_SHOWN = 100
 _RECENT = 256  # refinements of language that may still be asked for
 
-
-class _Line(msgspec.Struct, tag_field="event"):
-    at_s: float
-
-
-class HeaderLine(_Line, tag="header"):
-    """See ``telemetry.schema.json``, as for all that follow."""
-
-    sage: str
-    device: str
-    wall_time: str
-
-
-class FinishedLine(_Line, tag="finished"):
-    """A refinement ended."""
-
-    plugin: str
-    lane: str
-    refinement: int
-    energies: list[Number]
-    costs_s: list[Number]
-    best_step: int
-    reason: str
-    max_steps: int
-    result_cost_s: Number
-    granted_atp: Number
-    spent_atp: Number
-    trust: Number
-
-    @property
-    def saved_steps(self) -> int:
-        """Steps left out because the refinement was done."""
-        saving = self.reason in ("converged", "feasible", "stable")
-        return max(0, self.max_steps - len(self.energies)) if saving else 0
-
-
-class DroppedLine(_Line, tag="dropped"):
-    """An observation never became a refinement."""
-
-    plugin: str
-    reason: str
-
-
-class HealthLine(_Line, tag="health"):
-    """A plugin's state changed."""
-
-    plugin: str
-    state: str
-    detail: str
-
-
-class CycleLine(_Line, tag="cycle"):
-    """A cycle began."""
-
-    pool_atp: Number
-    spent_atp: Number
-    trust: dict[str, Number]
-
-
-class MovedLine(_Line, tag="moved"):
-    """An effector did something."""
-
-    executed_s: Number
-    captured_s: Number
-    linear_m_s: Number
-    angular_rad_s: Number
-
-
-class HeardLine(_Line, tag="heard"):
-    """The ears made words of speech."""
-
-    text: str
-    confidence: Number
-    began_s: Number
-    ended_s: Number
-    recogniser: str
-
-
-class ParsedLine(_Line, tag="parsed"):
-    """Language read a command."""
-
-    command: int
-    refinement: int
-    text: str
-    form: list[str]
-    probability: Number
-
-
-class ScoredLine(_Line, tag="scored"):
-    """Memory weighed something."""
-
-    modality: str
-    salience: Number
-    scores: dict[str, Number]
-
-
-class KeptLine(_Line, tag="kept"):
-    """Memory keeps it for good."""
-
-    experience: int
-    modality: str
-    salience: Number
-    summary: str
-
-
-class TaskLine(_Line, tag="task"):
-    """A command changed its phase."""
-
-    command: int
-    phase: str
-    text: str
-
-
-class EndLine(_Line, tag="end"):
-    """The last line of a file that was closed."""
-
-    reason: str
-    lost: int
-
-
-_Any = (
-    HeaderLine
-    | FinishedLine
-    | DroppedLine
-    | HealthLine
-    | CycleLine
-    | MovedLine
-    | HeardLine
-    | ParsedLine
-    | ScoredLine
-    | KeptLine
-    | TaskLine
-    | EndLine
-)
 
 # Most lines are of these three, and a report only counts them.
 _COUNTED = {
@@ -249,7 +129,7 @@ class Digest:
             key=lambda item: (item[0].at_s, item[0].experience),
         )
 
-    def take(self, line: _Any) -> None:
+    def take(self, line: AnyLine) -> None:
         """Take a line in."""
         self.latest_s = max(self.latest_s, line.at_s)
         if isinstance(line, FinishedLine):
@@ -389,7 +269,7 @@ def read_telemetry(path: Path) -> Digest:
     Raises:
         ConfigError: the file cannot be opened or read at all.
     """
-    decoder = msgspec.json.Decoder(_Any)
+    decoder = msgspec.json.Decoder(AnyLine)
     digest: Digest | None = None
     unreadable = lines = 0
     torn = False

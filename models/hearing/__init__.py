@@ -1,1 +1,10 @@
-"""Voice activity and speech recognition."""
+"""Voice activity and speech recognisers.
+
+:class:`SileroActivity` tells speech from the rest; :func:`open_recogniser` makes a recogniser by
+name. Nothing is loaded before it is asked for.
+"""
+
+from models.hearing.activity import SileroActivity
+from models.hearing.recognisers import DEFAULT, RECOGNISERS, check_recogniser, open_recogniser
+
+__all__ = ["DEFAULT", "RECOGNISERS", "SileroActivity", "check_recogniser", "open_recogniser"]

@@ -157,7 +157,7 @@ class _Names:
         self._left.remove(entity)
         kind = _SORTS[sort]
         if kind == "somebody":
-            return Named(kind, entity.name.casefold())
+            return Named(kind, entity.name)
         if kind == "object" and entity.name == PERSON:
             return Named(PERSON, PERSON)
         if entity.name not in _KNOWN[kind]:
@@ -175,7 +175,7 @@ class _Names:
         for entity in self._left:
             kind = _SORTS.get(entity.sort, "")
             if kind == "somebody":
-                found.append(Named(kind, entity.name.casefold()))
+                found.append(Named(kind, entity.name))
             elif kind == "object" and entity.name in OBJECTS:
                 found.append(Named(kind, entity.name))
         return found

@@ -125,7 +125,7 @@ def test_every_object(name: str) -> None:
         ('( find ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <room> " ) ) 3 )',
          {"object": "apple", "room": "kitchen"}, "one thing", ("find the apple in the kitchen",)),
         ('( find ( lambda $1 e ( person $1 ) ( name $1 " <name> " ) ( at $1 " <room> " ) ) )',
-         {"name": "Alex", "room": "kitchen"}, "'alex'", ("find a person in the kitchen",)),
+         {"name": "Alex", "room": "kitchen"}, "'Alex'", ("find a person in the kitchen",)),
         ("( find ( lambda $1 e ( person $1 ) ( lying $1 ) ) )", {}, "lying is not seen",
          ("find a person",)),
         (COUNT, {"object": "beer", "location": "sofa"}, "'beer' cannot be counted", ()),

@@ -104,6 +104,7 @@ def _counted(report: Report, truth: Truth, intent: Intent) -> tuple[bool, str]:
             and thing.room == intent.room
             and intent.location in (None, thing.furniture)
         ]
-    where = f"{len(there)} in the {intent.room}"
+    on = f" on the {intent.location}" if intent.location and intent.target != PERSON else ""
     names = f": {', '.join(sorted(there))}" if there else ""
-    return report.verdict.count == len(there), where + names
+    why = f"{len(there)}{on} in the {intent.room}{names}"
+    return report.verdict.count == len(there), why

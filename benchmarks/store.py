@@ -15,6 +15,7 @@ import json
 import os
 import random
 import select
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -31,12 +32,12 @@ from memory.experience import Experience, Scores
 from memory.reader import StoreReader
 from memory.schema import MemoryStoreError, Synchronous
 from memory.store import ExperienceStore
-from sage.irp.errors import ConfigError
+from sage.irp.errors import ConfigError, SageError
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST_S = 0.3  # a child lives this long at most
+LONGEST_S = 0.4  # a child lives this long at most
 LARGEST_STORE_BYTES = 48 * 2**20  # then the next kills have a new one
-CHILD = "import sys; from benchmarks.store import child; child(*sys.argv[1:])"
+NURSERY = "from benchmarks.store import nursery; nursery()"
 
 
 def experience(number: int, rng: random.Random) -> Experience:
@@ -70,11 +71,24 @@ def digest(kept: Experience) -> str:
     return sha.hexdigest()
 
 
-def child(path: str, seed: str, tell: str, synchronous: str) -> None:
+def nursery() -> None:
+    """Bear a child for every line of the standard input: forked, so that it need not import."""
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                child(**json.loads(line))
+            finally:
+                os._exit(1)
+        os.waitpid(pid, 0)
+        os.write(1, b"ended\n")
+
+
+def child(path: str, seed: int, tell: str, synchronous: Synchronous) -> None:
     """Keep until killed; ``tell`` is ``committed``, or ``handed-over`` for the control."""
-    rng, number = random.Random(int(seed)), 0
-    os.write(1, b"ready\n")
-    with ExperienceStore(path, synchronous="FULL" if synchronous == "FULL" else "NORMAL") as store:
+    rng, number = random.Random(seed), 0
+    _say(f"ready {os.getpid()}")
+    with ExperienceStore(path, synchronous=synchronous) as store:
         while True:
             kept = experience(number, rng)
             number += 1
@@ -89,7 +103,14 @@ def child(path: str, seed: str, tell: str, synchronous: str) -> None:
 
 
 def _tell(told: str, number: int) -> None:
-    os.write(1, f"{number} {told}\n".encode())
+    _say(f"{number} {told}")
+
+
+def _say(line: str) -> None:
+    try:
+        os.write(1, f"{line}\n".encode())  # shorter than a pipe takes at once: never torn
+    except OSError:  # nobody listens any more
+        os._exit(1)
 
 
 Told = list[tuple[int, str]]  # (number in the store, digest)
@@ -111,24 +132,35 @@ def kill_series(
     *,
     tell: str = "committed",
     seed: int = 0,
-    synchronous: str = "NORMAL",
+    synchronous: Synchronous = "NORMAL",
     progress: Callable[[], object] = lambda: None,
 ) -> Kills:
     """Kill children that keep to one store after another, and count what is lost."""
     rng, series = random.Random(seed), Kills()
-    path, told_here = folder / f"{tell}-0.db", Told()
-    for number in range(1, kills + 1):
-        told = _one_kill(path, rng, tell, synchronous)
-        series.kills += 1
-        series.told += len(told)
-        series.broken += not whole(path)
-        told_here += told
-        full = path.exists() and path.stat().st_size > LARGEST_STORE_BYTES
-        # Before a store is left, all that was ever told of it is looked for again.
-        series.lost += lost(path, told_here if full or number == kills else told)
-        if full:
-            path, told_here = folder / f"{tell}-{number}.db", Told()
-        progress()
+    path, told_here, lost_here = folder / f"{tell}-0.db", Told(), 0
+    with subprocess.Popen(
+        [sys.executable, "-c", NURSERY],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    ) as process:
+        for number in range(1, kills + 1):
+            asked = {"path": str(path), "tell": tell, "synchronous": synchronous}
+            told = _one_kill(process, {**asked, "seed": rng.getrandbits(31)}, rng)
+            told_here += told
+            lost_here += lost(path, told)
+            series.kills += 1
+            series.broken += not whole(path)
+            full = path.exists() and path.stat().st_size > LARGEST_STORE_BYTES
+            if full or number == kills:
+                # Before a store is left, all that was ever told of it is looked for again.
+                series.lost += max(lost_here, lost(path, told_here))
+                series.told += len(told_here)
+                path, told_here, lost_here = folder / f"{tell}-{number}.db", Told(), 0
+            progress()
+        assert process.stdin is not None
+        process.stdin.close()
     return series
 
 
@@ -158,34 +190,33 @@ def _holds(store: StoreReader, number: int, text: str) -> bool:
         return False
 
 
-def _one_kill(path: Path, rng: random.Random, tell: str, synchronous: str) -> Told:
-    """Start a child, kill it at a random time; (number, digest) of all that it told."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(path), str(rng.getrandbits(31)), tell, synchronous],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
+def _one_kill(
+    process: subprocess.Popen[bytes], asked: dict[str, object], rng: random.Random
+) -> Told:
+    """Have a child born and kill it at a random time; all that it told."""
+    assert process.stdin is not None
     assert process.stdout is not None
+    process.stdin.write(json.dumps(asked).encode() + b"\n")
+    process.stdin.flush()
     pipe, data = process.stdout.fileno(), b""
-    try:
-        while b"\n" not in data:
-            more = os.read(pipe, 65536)
-            if not more:
-                raise MemoryStoreError(f"the child ended by itself ({process.wait()})")
-            data += more
-        kill_at_s = time.perf_counter() + rng.uniform(0.0, LONGEST_S)
-        while (left_s := kill_at_s - time.perf_counter()) > 0.0:
-            if select.select([pipe], [], [], left_s)[0]:
-                data += os.read(pipe, 65536)
-    finally:
-        process.kill()
-        process.wait()
-    while more := os.read(pipe, 65536):
-        data += more
-    process.stdout.close()
-    lines = data.decode().split("\n")[1:-1]  # what was cut short was never told
+
+    def listen() -> bytes:
+        more = os.read(pipe, 65536)
+        if not more or data.endswith(b"ended\n"):
+            raise SageError("a child that was to be killed ended by itself; its error is above")
+        return data + more
+
+    while b"\n" not in data:
+        data = listen()
+    pid = int(data.split()[1])
+    kill_at_s = time.perf_counter() + rng.uniform(0.0, LONGEST_S)
+    while (left_s := kill_at_s - time.perf_counter()) > 0.0:
+        if select.select([pipe], [], [], left_s)[0]:
+            data = listen()
+    os.kill(pid, signal.SIGKILL)
+    while not data.endswith(b"ended\n"):
+        data = listen()
+    lines = data.decode().splitlines()[1:-1]
     return [(int(number), text) for number, text in (line.split() for line in lines)]
 
 
@@ -195,6 +226,7 @@ class Costs:
 
     keep_us: list[float] = field(default_factory=list)
     keep_frame_us: list[float] = field(default_factory=list)
+    keep_warm_us: list[float] = field(default_factory=list)
     acknowledged_ms: list[float] = field(default_factory=list)
 
 
@@ -219,6 +251,11 @@ def paced(folder: Path, seconds: float) -> Costs:
             (costs.keep_frame_us if with_frame else costs.keep_us).append(took_us)
             number += 1
             time.sleep(0.005)
+        store.flush()
+        for thing in things:  # back to back: what it costs without a processor gone cold
+            began_s = time.perf_counter()
+            store.keep(thing)
+            costs.keep_warm_us.append((time.perf_counter() - began_s) * 1e6)
     return costs
 
 
@@ -313,6 +350,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             {
                 "p95": percentile(costs.keep_us, 0.95),
                 "with a frame": percentile(costs.keep_frame_us, 0.5),
+                "back to back": percentile(costs.keep_warm_us, 0.5),
             },
         ),
         Row(

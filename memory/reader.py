@@ -52,12 +52,13 @@ class StoreReader:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._begin(Path(path))
+        self._begin(Path(path), check=True)
         with self._read():
             pass
 
-    def _begin(self, path: Path) -> None:
+    def _begin(self, path: Path, check: bool) -> None:
         self.path = path
+        self._check = check
         self._reading = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -217,7 +218,7 @@ class StoreReader:
                 file = None
             if self._connection is None or file != self._file:
                 self._let_go()
-                self._connection, self._file = open_to_read(self.path), file
+                self._connection, self._file = open_to_read(self.path, self._check), file
             try:
                 yield self._connection
             except sqlite3.Error as error:

@@ -14,14 +14,9 @@ from typing import Any
 
 from memory.experience import Experience
 from memory.reader import StoreReader
-from memory.rows import COLUMNS, Row, encode
-from memory.schema import (
-    BUSY_S,
-    MemoryStoreError,
-    Synchronous,
-    describe,
-    open_to_write,
-)
+from memory.rows import Row, encode
+from memory.schema import BUSY_S, MemoryStoreError, Synchronous, describe
+from memory.writer import StoreWriter
 from sage.clock import RealClock
 from sage.irp.errors import ConfigError
 from sage.values import UInt8Array
@@ -29,7 +24,6 @@ from sage.values import UInt8Array
 logger = logging.getLogger(__name__)
 
 DEFAULT_BUDGET_BYTES = 512 * 2**20
-_KEEP_FRACTION = 0.9  # of the budget, once pruned: so that pruning is rare
 _ROW_BYTES = 1024  # what the rest of an experience takes in the queue, about
 _FIRST_RETRY_S, _SLOWEST_RETRY_S = 0.1, 5.0
 # A row that SQLite will never take, however often it is offered.
@@ -38,10 +32,6 @@ _HOPELESS = (
     sqlite3.DataError,
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
-)
-_COLUMNS = ("id", *COLUMNS)
-_INSERT = (
-    f"INSERT INTO experience ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 )
 
 _now_s = RealClock.now_s
@@ -151,10 +141,8 @@ class ExperienceStore(StoreReader):
             raise ConfigError(
                 f"capacity and capacity_bytes must be at least 1, got {capacity}, {capacity_bytes}"
             )
-        self._begin(Path(path))
+        self._begin(Path(path), check=False)  # the writer checks what it opens
         self._group_commit_s = group_commit_s
-        self._synchronous = synchronous
-        self._byte_budget = byte_budget
         self._capacity = capacity
         self._capacity_bytes = capacity_bytes
         self._on_dropped = on_dropped
@@ -172,10 +160,10 @@ class ExperienceStore(StoreReader):
         self.fault: str | None = None
         self.acknowledged = 0
         self.dropped = 0
-        self._writer: sqlite3.Connection | None = None
-        self._writer_file: tuple[int, int] | None = None
+        self._last_reason = ""
+        self._writer = StoreWriter(self.path, synchronous, byte_budget)
         try:
-            self._connect()
+            self._writer.open()
         except (sqlite3.Error, OSError) as error:
             self._set_fault(describe(self.path, error))
         self._thread = threading.Thread(target=self._run, name="memory store", daemon=True)
@@ -291,10 +279,10 @@ class ExperienceStore(StoreReader):
                     self._in_flight = self._in_flight_bytes = 0
                     self._changed.notify_all()
         finally:
+            if self.dropped:
+                logger.warning("the memory store %s dropped %d in all", self.path, self.dropped)
             self._let_go()  # first, so that the last to close is one that may tidy up
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+            self._writer.close()
 
     def _urgent(self) -> bool:
         """Whether the next commit should not wait for its turn."""
@@ -330,7 +318,7 @@ class ExperienceStore(StoreReader):
             if item.on_acknowledged is not None:
                 _call(item.on_acknowledged, number)
         try:
-            self._prune()
+            self._writer.prune()
         except sqlite3.Error as error:
             self._set_fault(describe(self.path, error))
 
@@ -339,14 +327,13 @@ class ExperienceStore(StoreReader):
         pause_s = _FIRST_RETRY_S
         while True:
             try:
-                return self._commit(rows)
+                return self._writer.commit(rows)
             except _HOPELESS:
                 raise
             except (sqlite3.Error, MemoryStoreError, OSError) as error:
                 self._set_fault(describe(self.path, error))
-                if not isinstance(error, sqlite3.OperationalError) and self._writer is not None:
+                if not isinstance(error, sqlite3.OperationalError):
                     self._writer.close()  # damaged: opened anew, it is moved aside
-                    self._writer = None
             if self._stop_at_s is None:
                 self._stopping.wait(pause_s)
                 pause_s = min(2.0 * pause_s, _SLOWEST_RETRY_S)
@@ -354,89 +341,6 @@ class ExperienceStore(StoreReader):
                 time.sleep(_FIRST_RETRY_S)
             else:
                 return None
-
-    def _connect(self) -> sqlite3.Connection:
-        """The writer's connection; anew where somebody moved or deleted the file."""
-        if self._writer is not None and self._writer_file != _file(self.path):
-            logger.warning(
-                "the memory store %s was moved or deleted; a new one is begun", self.path
-            )
-            self._writer.close()
-            self._writer = None
-        if self._writer is None:
-            self._writer = open_to_write(self.path, self._synchronous)
-            self._writer_file = _file(self.path)
-        return self._writer
-
-    def _commit(self, rows: Sequence[tuple[Row, bytes | None]]) -> int:
-        """Write rows in one transaction; the number of the first, which the others follow."""
-        connection = self._connect()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            first = 1 + int(
-                connection.execute(
-                    "SELECT max((SELECT coalesce(max(id), 0) FROM experience),"
-                    " (SELECT coalesce(max(seq), 0) FROM sqlite_sequence"
-                    "  WHERE name = 'experience'))"
-                ).fetchone()[0]
-            )
-            numbered = [(number, *row) for number, (row, _) in enumerate(rows, first)]
-            connection.executemany(_INSERT, numbered)
-            connection.executemany(
-                "INSERT INTO picture VALUES (?, ?)",
-                [
-                    (number, picture)
-                    for number, (_, picture) in enumerate(rows, first)
-                    if picture is not None
-                ],
-            )
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return first
-
-    def _prune(self) -> None:
-        """Bring the store back within its budget."""
-        connection = self._connect()
-        page, pages, free = (
-            int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-            for name in ("page_size", "page_count", "freelist_count")
-        )
-        used = (pages - free) * page
-        if used <= self._byte_budget:
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # The rows' own sizes leave out what pages and indices add: scaled by what they use.
-            total = int(
-                connection.execute(
-                    "SELECT coalesce(sum(size_bytes), 0) FROM experience"
-                ).fetchone()[0]
-            )
-            surplus = (1.0 - _KEEP_FRACTION * self._byte_budget / used) * total
-            going = []
-            for number, size in connection.execute(
-                "SELECT id, size_bytes FROM experience ORDER BY salience, id"
-            ):
-                if surplus <= 0.0:
-                    break
-                going.append((number,))
-                surplus -= size
-            connection.executemany("DELETE FROM experience WHERE id = ?", going)
-            connection.execute(
-                "UPDATE counter SET value = value + ? WHERE name = 'pruned'", (len(going),)
-            )
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        excess = pages * page - self._byte_budget
-        if excess > 0:
-            connection.execute(f"PRAGMA incremental_vacuum({excess // page + 1})").fetchall()
-        logger.info("the memory store %s: %d experiences pruned", self.path, len(going))
 
     def _set_fault(self, fault: str | None) -> None:
         if fault == self.fault:
@@ -452,18 +356,13 @@ class ExperienceStore(StoreReader):
     def _drop(self, items: Sequence[_Waiting], reason: str) -> None:
         with self._changed:
             self.dropped += len(items)
-            first = self.dropped == len(items)
+            known, self._last_reason = self._last_reason == reason, reason
         for item in items:
             item.receipt._settle(None, reason)
             if self._on_dropped is not None:
                 _call(self._on_dropped, item.experience, reason)
-        logger.log(
-            logging.WARNING if first else logging.DEBUG,
-            "the memory store %s dropped %d: %s",
-            self.path,
-            len(items),
-            reason,
-        )
+        if not known:  # a stream of them is counted, not written line by line
+            logger.warning("the memory store %s drops an experience: %s", self.path, reason)
 
 
 def _png(rgb: UInt8Array) -> bytes:
@@ -475,14 +374,6 @@ def _png(rgb: UInt8Array) -> bytes:
     if not made:
         raise ValueError(f"rgb of shape {rgb.shape} cannot be made a PNG")
     return bytes(data.tobytes())
-
-
-def _file(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
 
 
 def _call(function: Callable[..., None], *arguments: Any) -> None:

@@ -18,11 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from memory import rows
 from memory.experience import Scores
 from memory.reader import StoreReader
 from memory.rows import decode, encode
 from memory.schema import MemoryStoreError, default_store_path
 from memory.store import ExperienceStore, Receipt
+from memory.writer import StoreWriter
 from sage.irp.errors import ConfigError
 from tests.memory.experiences import PNG, experience, same, unit
 
@@ -112,13 +114,13 @@ def test_keeping_waits_for_nothing(path: Path) -> None:
 
 def test_commits_come_in_groups(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    commit = ExperienceStore._commit
+    commit = StoreWriter.commit
 
-    def counted(self: ExperienceStore, rows: Any) -> int:
+    def counted(self: StoreWriter, rows: Any) -> int:
         sizes.append(len(rows))
         return commit(self, rows)
 
-    monkeypatch.setattr(ExperienceStore, "_commit", counted)
+    monkeypatch.setattr(StoreWriter, "commit", counted)
     with ExperienceStore(path, group_commit_s=0.1) as store:
         began_s = time.monotonic()
         while time.monotonic() - began_s < 0.55:
@@ -253,12 +255,13 @@ def test_numpy_scalars_and_tuples_are_kept_as_plain_values(path: Path) -> None:
         ({"embedding": np.array([np.nan], np.float32)}, "embedding must be"),
         ({"embedding": np.zeros((2, 2), np.float32)}, "embedding must be"),
         ({"picture": b"GIF89a"}, "picture must be a PNG"),
-        ({"payload": {"x": "y" * (65 * 2**20)}}, "bytes at most"),
+        ({"payload": {"x": "y" * 100_000}}, "an experience may have 90000 bytes at most, got 100"),
     ],
 )
 def test_what_cannot_be_kept_is_dropped_with_the_reason_and_the_rest_is_kept(
-    path: Path, changes: dict[str, Any], says: str
+    path: Path, changes: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(rows, "MOST_BYTES", 90_000)
     told: list[str] = []
     with ExperienceStore(path, on_dropped=lambda _, reason: told.append(reason)) as store:
         before = store.keep(experience(1))
@@ -419,6 +422,23 @@ def test_beyond_its_budget_the_least_salient_are_pruned_and_counted(path: Path) 
     assert pictures == len(kept)
 
 
+def test_a_smaller_budget_shrinks_the_file(path: Path) -> None:
+    rng = np.random.default_rng(6)
+    with ExperienceStore(path) as store:
+        for number in range(100):
+            store.keep(experience(number, picture=PNG + rng.bytes(30_000)))
+    assert path.stat().st_size > 2.5 * 2**20
+    with ExperienceStore(path, byte_budget=2**20) as store:
+        store.keep(experience(100)).wait(5.0)
+    assert path.stat().st_size <= 2**20
+    with StoreReader(path) as reader:
+        # All are as salient, so the oldest went.
+        assert [record.id for record in reader.list(order="oldest")] == [
+            *range(102 - reader.count(), 102)
+        ]
+        assert reader.pruned() == 101 - reader.count()
+
+
 def test_a_number_is_never_used_again(path: Path) -> None:
     with ExperienceStore(path) as store:
         store.keep(experience(1)).wait(5.0)
@@ -460,9 +480,9 @@ def test_bad_settings_are_named(path: Path, settings: dict[str, Any], says: str)
 @pytest.mark.parametrize(("synchronous", "level"), [("NORMAL", 1), ("FULL", 2)])
 def test_the_log_is_written_as_asked(path: Path, synchronous: Any, level: int) -> None:
     with ExperienceStore(path, synchronous=synchronous) as store:
-        assert store._writer is not None
-        assert store._writer.execute("PRAGMA synchronous").fetchone() == (level,)
-        assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        connection = store._writer.open()
+        assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_the_default_place_is_where_xdg_says(

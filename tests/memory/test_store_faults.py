@@ -23,6 +23,7 @@ from memory import schema
 from memory.reader import StoreReader
 from memory.schema import SCHEMA_VERSION, MemoryStoreError
 from memory.store import ExperienceStore
+from memory.writer import StoreWriter
 from tests.memory.experiences import PNG, experience, same
 
 NOBODY = 65534
@@ -176,15 +177,15 @@ def test_damage_during_a_run_begins_a_new_store(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(path, 200)
-    commit = ExperienceStore._commit
+    commit = StoreWriter.commit
 
-    def fails(self: ExperienceStore, rows: Any) -> int:
-        monkeypatch.setattr(ExperienceStore, "_commit", commit)
+    def fails(self: StoreWriter, rows: Any) -> int:
+        monkeypatch.setattr(StoreWriter, "commit", commit)
         path.write_bytes(truncated(path.read_bytes()))
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     with ExperienceStore(path) as store:
-        monkeypatch.setattr(ExperienceStore, "_commit", fails)
+        monkeypatch.setattr(StoreWriter, "commit", fails)
         receipt = store.keep(experience())
         assert receipt.wait(10.0)
         assert receipt.id == 1
@@ -316,9 +317,9 @@ def test_a_full_disk_stops_storing_not_the_robot_and_storing_resumes(path: Path)
         for number in range(1, 4):
             assert store.keep(experience(number)).wait(5.0)
         assert store.flush()
-        assert store._writer is not None
-        pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-        store._writer.execute(f"PRAGMA max_page_count = {pages}")
+        connection = store._writer.open()
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
         receipt = store.keep(experience(4, picture=PNG + bytes(100_000)))
         until(lambda: store.fault)
         assert store.fault == (
@@ -326,7 +327,7 @@ def test_a_full_disk_stops_storing_not_the_robot_and_storing_resumes(path: Path)
         )
         assert [record.id for record in store.list()] == [3, 2, 1]
         assert same(store.get(2), experience(2))
-        store._writer.execute("PRAGMA max_page_count = 1000000")
+        connection.execute("PRAGMA max_page_count = 1000000")
         assert receipt.wait(10.0)
         assert store.flush()
         assert store.fault is None
@@ -335,6 +336,7 @@ def test_a_full_disk_stops_storing_not_the_robot_and_storing_resumes(path: Path)
 FILL_THE_DISK = """
 import sys
 from memory.store import ExperienceStore
+from memory.writer import StoreWriter
 from tests.memory.experiences import PNG, experience
 store = ExperienceStore(sys.argv[1], group_commit_s=0.0)
 number = 0

@@ -110,13 +110,12 @@ def test_a_partial_that_still_changes_does_not_end_it():
 
 
 def test_a_partial_of_an_earlier_pause_counts_for_nothing():
-    listener = Listener("go on", complete=True)
-    texts = iter(["go"] * 2 + ["go on"] + ["go"] * 3)
-    listener.recogniser.partials = lambda _: Hypothesis(next(texts), 0.9, True)
-    # The first pause is just too short to end it; in the second the text must settle anew.
-    listener.hear(silence(0.32), sound(0.48), silence(0.16), sound(0.32), silence(0.64))
-    assert len(listener.got) == 1
-    assert listener.delivered_s[0] >= 0.32 + 0.48 + 0.16 + 0.32 + 0.224
+    listener = Listener("go", complete=True, pause_complete_s=BLOCK_S)
+    # A pause of one block shows the text once, which is no sign yet that it stays.
+    listener.hear(silence(0.32), sound(0.48), silence(BLOCK_S), sound(0.32), silence(BLOCK_S))
+    assert listener.got == []
+    listener.hear(silence(BLOCK_S))
+    assert listener.texts == ["go"]
 
 
 def test_the_recogniser_hears_what_came_just_before_and_nothing_twice():
@@ -345,8 +344,9 @@ class Live:
         self.threads: set[int] = set()
         self.events: list[Event] = []
         self.clock = RealClock()
+        self.vad = LoudIsSpeech()
         self.ears = Ears(
-            LoudIsSpeech(),
+            self.vad,
             self.recogniser,
             self._utterance,
             clock=self.clock,
@@ -424,11 +424,11 @@ def test_stop_does_not_wait_for_a_recogniser_that_hangs(caplog):
 
 def test_ears_that_are_far_behind_lose_the_oldest_and_say_so(caplog):
     live = Live("a", "b", backlog_s=1.0)
-    slow = threading.Event()
-    feed = live.recogniser.feed
+    go = threading.Semaphore(0)
+    probability = live.vad.probability
     live.hear(silence(0.32), sound(0.32))
     until(lambda: live.ears.idle)
-    live.recogniser.feed = lambda samples: (slow.wait(5.0), feed(samples))[1]  # type: ignore[assignment, method-assign]
+    live.vad.probability = lambda samples: (go.acquire(timeout=5.0), probability(samples))[1]  # type: ignore[assignment, method-assign]
     with caplog.at_level(logging.WARNING):
         live.hear(sound(3.2), silence(1.6), start_s=0.64)
     counts = live.ears.counts()
@@ -437,7 +437,15 @@ def test_ears_that_are_far_behind_lose_the_oldest_and_say_so(caplog):
     assert caplog.text.count("behind; sound is lost") == 1
     assert any(isinstance(event, Dropped) for event in live.events)
     assert live.ears.backlog_s <= 1.0
-    slow.set()
+    for number, block in enumerate(blocks(silence(0.16), 5.44)):
+        # It hears one block, and at once there is one too many again: still the same loss.
+        heard = live.ears.counts().blocks
+        go.release()
+        until(lambda before=heard: live.ears.counts().blocks > before)
+        live.ears.take(block)
+        live.ears.take(replace(block, captured_s=block.captured_s + 0.16 * number))
+    assert live.ears.counts().overflows == 1
+    go.release(1000)
     until(lambda: live.ears.idle)
     # What was lost lies between the beginning and what follows: the beginning is whole.
     assert live.got[0].data.ended_s == pytest.approx(0.64, abs=0.3)

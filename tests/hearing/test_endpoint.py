@@ -30,6 +30,11 @@ def test_speech_begins_after_three_blocks_in_a_row_and_began_with_the_first():
     assert pointer.ended_s == pytest.approx(8 * BLOCK_S)
 
 
+def test_what_is_no_number_is_no_speech():
+    pointer = EndPointer(EarsConfig())
+    assert not any(hear(pointer, [math.nan] * 5 + [0.9, 0.9, math.nan, 0.9, 0.9]))
+
+
 def test_speech_goes_on_at_a_lower_activity_than_it_began_with():
     pointer = EndPointer(EarsConfig())
     hear(pointer, [0.9] * 5 + [0.4] * 5 + [0.34] * 7)

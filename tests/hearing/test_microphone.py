@@ -156,13 +156,13 @@ def test_a_microphone_that_vanishes_is_sought_and_found_again(machine: Sounddevi
         source, got = started()
         running(machine).say(sound(0.32))
         until(lambda: len(got) == 10)
-        unplugged = machine.plugged.pop()
+        machine.plugged.clear()
         until(lambda: not source.healthy and source.reconnects >= 3)
         assert "went away (Unanticipated host error)" in str(source.error)
         assert not source.finished
         clock, away_s = RealClock(), RealClock().now_s()
         until(lambda: clock.now_s() > away_s + 0.5)
-        machine.plugged.append(unplugged)
+        machine.plugged.append(card("Another Mic"))  # which PortAudio's old list does not have
         running(machine, 1).say(sound(0.32))
         until(lambda: len(got) == 20)
         assert source.healthy

@@ -87,6 +87,15 @@ def test_in_real_time_it_begins_after_it_was_played():
     assert source.finished
 
 
+def test_a_thread_that_lags_does_not_make_it_begin_in_the_past():
+    clock = VirtualClock()
+    source = SimulatedMicrophone("sim:", clock)
+    source.start(lambda _: None)
+    clock.advance_to(2.0)
+    assert source.play(sound(0.1), 16000) >= 2.0
+    source.stop()
+
+
 def test_what_cannot_be_played():
     unstarted = SimulatedMicrophone("sim:", VirtualClock())
     with pytest.raises(DeviceError, match="before it is started"):

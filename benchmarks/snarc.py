@@ -111,6 +111,8 @@ def score_record(record: Record) -> list[Window]:
     changes = [e for e in record.events if e.kind != "collision"]
     quiet = [(max(e.done_s, e.at_s - _BEFORE_S), e.at_s + _AFTER_S) for e in changes]
     bumped = [(e.at_s - 0.5, e.at_s + _BUMP_AFTER_S) for e in bumps]
+    # Bumps that nobody injected are bumps all the same: what is around them is left out.
+    bumped += [(o.captured_s - 0.5, o.captured_s + 0.5) for o, _ in record.moved if o.data.bumper]
     found = _windows("scene", scenes, [(e.at_s, e.kind) for e in changes], quiet, record, rng)
     found += _windows("motion", motions, [(e.at_s, e.kind) for e in bumps], bumped, record, rng)
     return found + score_speech(record.seed)

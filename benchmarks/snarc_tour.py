@@ -112,6 +112,7 @@ class Tour:
         self._blind: Twist | None = None
         self._bumped_s: float | None = None
         self._pending: list[_Pending] = []
+        self._shifted: set[str] = set()
         self.record = Record(seed, self._world.static_map)
         self._runtime.on_scene.append(self._saw)
         self._runtime.telemetry.subscribe(self._told)
@@ -177,7 +178,11 @@ class Tour:
         truth = self._world.truth()
         piece = next(piece for piece in truth.furniture if piece.name == station)
         here = truth.robot
-        hidden = [o for o in truth.objects if not self._in_view(o.x_m, o.y_m, o.room, slack=1.4)]
+        hidden = [
+            o
+            for o in truth.objects
+            if o.name not in self._shifted and not self._in_view(o.x_m, o.y_m, o.room, slack=1.4)
+        ]
         taken = [(o.x_m, o.y_m) for o in truth.objects]
         x0, y0, x1, y1 = piece.footprint
         for _ in range(60):
@@ -186,13 +191,15 @@ class Tour:
                 continue
             near = here.distance_to(x, y) < here.distance_to(piece.x_m, piece.y_m) + 0.1
             shown = self._in_view(x, y, piece.room)
-            if self._in_view(x, y, piece.room, slack=1.4) if away else not (shown and near):
+            hides = not self._in_view(x, y, piece.room, slack=1.4)
+            if not (hides if away else shown and near):
                 continue
             thing = hidden[int(self._rng.integers(len(hidden)))]
             try:
                 self._world.put(thing.name, x, y)
             except ConfigError:
                 continue
+            self._shifted.add(thing.name)
             at_s, what = self._clock.now_s(), f"{thing.name} onto the {station}"
             gone = _Pending("aside", at_s, f"no {thing.name}", ((thing.x_m, thing.y_m),))
             self._pending.append(gone)
@@ -202,6 +209,8 @@ class Tour:
     def _move_furniture(self, station: str, away: bool) -> _Done | None:
         piece = next(piece for piece in self._world.truth().furniture if piece.name == station)
         room = self.record.static_map.room(piece.room)
+        if station in self._shifted:  # back at its old place it would be nothing new
+            return None
         if away and self._in_view(piece.x_m, piece.y_m, piece.room, slack=1.4):
             return None
         for _ in range(150):
@@ -214,6 +223,7 @@ class Tour:
                 self._world.put(station, x, y)
             except ConfigError:
                 continue
+            self._shifted.add(station)
             spots = (piece.x_m, piece.y_m), (x, y)
             return self._clock.now_s(), f"{station} moved by {far_m:.1f} m", spots
         return None

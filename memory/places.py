@@ -8,8 +8,8 @@ unexpected, one at a spot never looked at is not.
 
 The error is the divergence of the last few looks from that rate, in nats (the likelihood-ratio
 statistic of a change of rate): a flicker of the detector moves it little, a thing that stands
-there now and never did, or the other way round, moves it within about a second. What stays becomes
-the rate, within some hundred looks.
+there now and never did, or the other way round, moves it within about a second. Once ten looks in
+a row have said so, the change is taken as a fact and what was before is mostly forgotten.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _CELL_M = 0.3
 _DISTANCES_M = (0.5, 1.0, 1.5, 2.0)
 _PLACES_PER_LABEL = 12
 _KNOWN_SQUARES = 50_000
+_CHANGED_NATS, _ACCEPTED_AFTER = 4.0, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class PlaceConfig:
     view_fraction: float = 0.75
     radius_m: float = 0.6
     recent: float = 4.0
-    memory: float = 150.0
+    memory: float = 300.0
     wander: tuple[str, ...] = ("person",)
 
     def __post_init__(self) -> None:
@@ -83,6 +84,7 @@ class Place:
     recent_looks: float
     recent_expected: float
     error: float = 0.0
+    odd: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +224,12 @@ class PlaceMemory:
         place.error = sure * place.recent_looks * _divergence(now, then)
         place.hits[where] += float(hit)
         place.looks[where] += 1.0
-        if place.looks.sum() > config.memory:
-            keep = config.memory / float(place.looks.sum())
+        place.odd = place.odd + 1 if place.error > _CHANGED_NATS else 0
+        total, most = float(place.looks.sum()), config.memory
+        if place.odd >= _ACCEPTED_AFTER:  # no flicker: what was is over, from all sides
+            place.odd, most = 0, 4.0
+        if total > most:
+            keep = most / total
             place.hits *= keep
             place.looks *= keep
 

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import combinations
 from zlib import crc32
 
 import numpy as np
@@ -39,9 +39,16 @@ THUMBNAIL_PX = 28
 
 _FURNITURE = frozenset(piece.name for pieces in ROOMS.values() for piece in pieces)
 _STILL_M, _STILL_RAD = 0.004, 0.006
+_AHEAD_M = (0.0, 0.8, 1.6, 2.4)
 _WORD = re.compile(r"[a-z0-9']+")
 _UNHEARD = 0.05
-_RARE_NATS = 4.0
+_RARE_NATS = 3.0
+_LITTLE_WORDS = (
+    "a an and are at can could do for hey hi i in is it me my of ok on please robot the there this "
+    "to up was with would you your"
+)
+_LITTLE = frozenset(_LITTLE_WORDS.split())
+_LITTLE_WEIGHT = 0.25  # words that say little, politeness among them
 _KNOWN_WORDS = 4000
 
 
@@ -105,8 +112,10 @@ class ScenePredictor:
             error += misfits[0].nats + (0.5 * misfits[1].nats if len(misfits) > 1 else 0.0)
         beliefs: tuple[float, ...] = ()
         if pose is not None and self._room_at is not None and scene.room is not None:
-            room = self._room_at(pose.x_m, pose.y_m)
-            agrees = room is None or room == scene.room
+            # From a doorway it is the next room that is seen.
+            ahead = (pose.point_at(0.0, away_m) for away_m in _AHEAD_M)
+            rooms = {self._room_at(x_m, y_m) for x_m, y_m in ahead}
+            agrees = scene.room in rooms or rooms == {None}
             beliefs = (scene.room_probability, float(agrees) * scene.room_probability)
         return Signal(
             embedding=scene_embedding(scene),
@@ -176,7 +185,11 @@ class ScenePredictor:
 
 
 class SpeechPredictor:
-    """Which words, and pairs of words, are to be heard: by how often they were."""
+    """Which words, and which of them together, are to be heard: by how often they were.
+
+    Words that say little do not count, nor does the order: a word that the recogniser lost or a
+    "please" makes no new pair.
+    """
 
     def __init__(self) -> None:
         self._heard: dict[str, float] = {}
@@ -184,14 +197,15 @@ class SpeechPredictor:
 
     def observe(self, text: str, beliefs: tuple[float, ...] = ()) -> Signal:
         """Compare an utterance with those before; ``beliefs`` that it was understood."""
-        words = _WORD.findall(text.lower())[:64]
-        parts = dict.fromkeys([*words, *(f"{a} {b}" for a, b in pairwise(words))])
+        words = dict.fromkeys(word for word in _words(text) if word not in _LITTLE)
+        pairs = (f"{a} ... {b}" for a, b in combinations(list(words)[:12], 2))
+        parts = dict.fromkeys([*words, *pairs])
         error, odd = 0.0, ""
         for part in parts:
             rate = (self._heard.get(part, 0.0) + _UNHEARD) / (self._utterances + 2 * _UNHEARD)
             nats = -math.log(min(rate, 1.0))
             if nats > _RARE_NATS:
-                error += nats - _RARE_NATS
+                error += 2.0 * (nats - _RARE_NATS)
                 odd = odd or part
         for part in parts:
             self._heard[part] = self._heard.get(part, 0.0) + 1.0
@@ -337,16 +351,21 @@ def scene_embedding(scene: Scene) -> Float32Array:
 
 def text_embedding(text: str) -> Float32Array:
     """Words and letter trigrams, hashed with signs (Weinberger et al. 2009); (256,)."""
-    words = _WORD.findall(text.lower())[:64]
     total = 0.1 * _direction("words", SPEECH_DIMENSIONS)
-    for word in words:
-        total = total + _direction(word, SPEECH_DIMENSIONS)
+    for word in _words(text):
+        weight = _LITTLE_WEIGHT if word in _LITTLE else 1.0
+        total = total + weight * _direction(word, SPEECH_DIMENSIONS)
         padded = f"_{word[:24]}_"
         for at in range(len(padded) - 2):
             part = crc32(padded[at : at + 3].encode())
-            total[part % SPEECH_DIMENSIONS] += 0.3 if part & 0x8000_0000 else -0.3
+            sign = 0.3 if part & 0x8000_0000 else -0.3
+            total[part % SPEECH_DIMENSIONS] += sign * weight
     unit: Float32Array = (total / np.linalg.norm(total)).astype(np.float32)
     return unit
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())[:64]
 
 
 @lru_cache(maxsize=4096)

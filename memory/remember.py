@@ -69,11 +69,11 @@ class MemoryConfig:
     tell_every_s: float = 1.0
     tell_least_s: float = 0.1
     places: PlaceConfig = field(default_factory=PlaceConfig)
-    scene: SnarcConfig = field(default_factory=lambda: SnarcConfig(warmup=64))
+    scene: SnarcConfig = field(default_factory=lambda: SnarcConfig(memory=2048, warmup=64))
     speech: SnarcConfig = field(
-        default_factory=lambda: SnarcConfig(memory=64, capacity=2000, warmup=3)
+        default_factory=lambda: SnarcConfig(memory=32, capacity=2000, warmup=3)
     )
-    motion: SnarcConfig = field(default_factory=lambda: SnarcConfig(memory=1024, warmup=64))
+    motion: SnarcConfig = field(default_factory=lambda: SnarcConfig(memory=4096, warmup=64))
     outcome: SnarcConfig = field(
         default_factory=lambda: SnarcConfig(memory=64, capacity=2000, warmup=3)
     )

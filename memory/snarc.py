@@ -12,7 +12,7 @@ d += a (|x - m| - d), then m += a (x - m). Every score is computed before its ba
 surprise
     The predictor's error e >= 0 (in nats, or any unit where 1 is ordinary) against the running
     baseline of its own errors: z = (e - m) / (d + 1), u = max(0, z - 3), surprise = u / (u + 4).
-    The baseline takes in min(e, m + 10 (d + 1)): one shock does not make the next one ordinary.
+    The baseline takes in min(e, m + 4 (d + 1)): one shock does not make the next one ordinary.
     The first input scores 0.
 novelty
     1 - the largest cosine between the embedding (unit length) and those remembered, within [0, 1];
@@ -20,9 +20,9 @@ novelty
     ``capacity`` embeddings are, and the oldest makes way.
 arousal
     The larger of two. Of the signal's change c >= 0: tail(rank(c)), where rank(c) is the fraction
-    of the last ``window`` changes that lie below c - 0.05 (0 where there are none), and
-    tail(r) = max(0, (r - 0.95) / 0.05). Of deadline pressure p (the share of the allowed time that
-    is used, in [0, 1]): p tail(rank(p)), against the last ``window`` pressures.
+    of the last ``window`` changes x with 1.5 x + 0.05 < c (0 where there are none): those that c
+    clearly exceeds; and tail(r) = max(0, (r - 0.95) / 0.05). Of deadline pressure p (the share of
+    the allowed time that is used, in [0, 1]): p tail(rank(p)), against the last pressures.
 reward
     The outcome o in [0, 1] against the running baseline of outcomes, better or worse, beyond its
     ordinary deviation: max(0, |o - m| - d). 0 without an outcome, and for the first one.
@@ -52,9 +52,9 @@ from sage.values import Float32Array
 
 SURPRISE_FROM = 3.0
 SURPRISE_HALF = 4.0
-SHOCK = 10.0
+SHOCK = 4.0
 TAIL = 0.95
-MARGIN = 0.05
+FACTOR, MARGIN = 1.5, 0.05
 
 WEIGHTS: MappingProxyType[str, float] = MappingProxyType(
     {"surprise": 0.8, "novelty": 0.5, "arousal": 0.2, "reward": 0.6, "conflict": 0.4}
@@ -170,11 +170,11 @@ class Ranks:
         self._count = 0
 
     def rank(self, x: float) -> float:
-        """The fraction of the values that lie clearly below ``x``."""
+        """The fraction of the values that ``x`` clearly exceeds."""
         known = min(self._count, len(self._values))
         if known == 0:
             return 0.0
-        return float(np.count_nonzero(self._values[:known] < x - MARGIN)) / known
+        return float(np.count_nonzero(FACTOR * self._values[:known] + MARGIN < x)) / known
 
     def take(self, x: float) -> None:
         """Take a value in; the oldest makes way."""

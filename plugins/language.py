@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from models.language import artifacts
-from models.language.parser import Draft, alike
+from models.language.parser import MAX_STEPS, STABLE_COSINE, Draft, stable
 from sage.irp import (
     ConfigError,
     Context,
@@ -34,8 +34,8 @@ class LanguageConfig:
         threads: processor threads of one inference, 1 to 64.
     """
 
-    max_steps: int = 6
-    stable_cosine: float = 0.95
+    max_steps: int = MAX_STEPS
+    stable_cosine: float = STABLE_COSINE
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -121,12 +121,8 @@ class LanguagePlugin(IRPPlugin[LanguageState, Meaning]):
 
     def settled(self, previous: LanguageState, state: LanguageState) -> HaltReason | None:
         """STABLE when meaning and form are those of the step before."""
-        if not state.draft.readable:
-            return HaltReason.STABLE
-        same = previous.draft.steps > 0 and previous.form == state.form
-        if same and alike(previous.draft.meaning, state.draft.meaning) >= self.config.stable_cosine:
-            return HaltReason.STABLE
-        return None
+        stands = stable(previous.draft, state.draft, self.config.stable_cosine)
+        return HaltReason.STABLE if stands else None
 
     def result(self, state: LanguageState) -> Meaning:
         """Form, entities, the chance of being right, and what else it could have been."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sage.build import RunConfig, Runtime
     from sage.summary import Summary
     from sage.telemetry import Event
-    from sage.values import Observation, Scene
+    from sage.values import Float32Array, Observation, Scene
 
 DEFAULT_COMMANDS = (
     "go to the kitchen",
@@ -77,19 +77,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.stdin and isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     logging.basicConfig(level=logging.ERROR if args.quiet else logging.WARNING)
-    commands = _commands(args)
     config = _config(args)
+    commands = _commands(args, config)
     from sage.build import build
     from sage.clock import RealClock
 
     runtime = build(config, clock=RealClock())
     try:
-        if runtime.agent is None and (args.say or args.script or args.stdin):
+        if runtime.body is None and (args.say or args.script or args.stdin):
             raise ConfigError(
                 f"commands need a robot with a map, and {config.camera!r} has none; "
                 "use --camera sim:apartment, or leave --say, --script and --stdin out"
             )
-        summary = _watched(runtime, commands if runtime.agent is not None else (), args)
+        summary = _watched(runtime, commands, args)
         fault = runtime.fault or runtime.source.error
     finally:
         runtime.close()
@@ -113,14 +113,29 @@ def _parser() -> argparse.ArgumentParser:
         help="sim:apartment (default), file:PATH, camera:N, csi://N, rtsp://...",
     )
     where.add_argument(
+        "--mic", metavar="URI", help="sim: (with the apartment), mic:, mic:NAME, file:PATH, none:"
+    )
+    where.add_argument(
+        "--recogniser", metavar="NAME", help="who makes words of speech (pocketsphinx, whisper)"
+    )
+    where.add_argument(
         "--robot", metavar="URI", help="sim:, record:PATH.jsonl, python:module:Class, none:"
     )
     where.add_argument("--seed", type=int, metavar="N", help="which apartment (sim: only)")
     what = parser.add_argument_group("commands")
-    what.add_argument("--say", action="append", default=[], metavar="TEXT", help="may be repeated")
+    what.add_argument(
+        "--say",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="played into the apartment's microphone where it was recorded, else typed; repeatable",
+    )
     what.add_argument("--script", metavar="FILE", help="commands, one a line; # begins a comment")
     what.add_argument("--stdin", action="store_true", help="read commands while it runs")
     how = parser.add_argument_group("the run")
+    what.add_argument(
+        "--parser", choices=("language", "grammar"), help="who makes sense of words (language)"
+    )
     how.add_argument("--config", metavar="FILE", help="settings in YAML")
     how.add_argument("--plugin", action="append", default=[], metavar="NAME", help="installed one")
     how.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
@@ -144,8 +159,9 @@ def _config(args: argparse.Namespace) -> RunConfig:
     changes: dict[str, Any] = {}
     if args.camera is not None:
         changes["camera"] = args.camera
-    if args.robot is not None:
-        changes["robot"] = args.robot
+    for name in ("robot", "mic", "recogniser", "parser"):
+        if (value := getattr(args, name)) is not None:
+            changes[name] = value
     if args.state is not None:
         changes["state_dir"] = None if args.state == "none" else args.state
     elif config.state_dir is None:
@@ -166,16 +182,28 @@ def _config(args: argparse.Namespace) -> RunConfig:
     return dataclasses.replace(config, **changes)
 
 
-def _commands(args: argparse.Namespace) -> tuple[str, ...]:
-    """What to say first; nothing where commands come from stdin."""
+def _commands(args: argparse.Namespace, config: RunConfig) -> tuple[str, ...]:
+    """What to say first: what was asked for, or the tour where nobody else says anything."""
     from sage.skills.grammar import read_script
 
     commands = list(args.say)
     if args.script:
         commands += read_script(args.script)
-    if not commands and not args.stdin:
+    alone = config.camera.startswith("sim:") and (config.mic or "sim:").startswith("sim:")
+    if not commands and not args.stdin and alone:
         return DEFAULT_COMMANDS
     return tuple(commands)
+
+
+def _voice(text: str) -> tuple[Float32Array, int] | None:
+    """The recording of a command, if there is one."""
+    from sage.hearing import RATE_HZ
+    from sage.worlds.apartment.voices import recording_for
+
+    try:
+        return recording_for(text).samples(), RATE_HZ
+    except ConfigError:
+        return None
 
 
 def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace) -> Summary:
@@ -194,10 +222,10 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     runtime.telemetry.subscribe(sink)
     began, began_s = datetime.now(timezone.utc), runtime.clock.now_s()
     robot = None
-    if runtime.agent is not None and (body := runtime.body) is not None:
-        robot = Robot(runtime.agent, body.navigator, body.sightings, body.start)
+    if (body := runtime.body) is not None:
+        robot = Robot(body.navigator, body.sightings, body.start)
     truth = None if runtime.world is None else runtime.world.truth
-    recorder = Recorder(runtime.config.camera, out, robot, truth)
+    recorder = Recorder(runtime.config.camera, out, runtime.agent, robot, truth)
     runtime.telemetry.subscribe(recorder)
     runtime.on_scene.append(recorder.saw)
     view, show_frame = _view(args, runtime.config.camera)
@@ -207,14 +235,17 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     runtime.telemetry.start()
     by_default = tuple(commands) == DEFAULT_COMMANDS
     speaker = Speaker(
-        runtime.agent if robot is not None else None,
+        runtime.agent,
         commands,
         clock=runtime.clock,
+        loudspeaker=runtime.listening.loudspeaker,
+        voice=_voice,
         on_said=lambda number, said: recorder.expect(
             number, said, to_decline=by_default and said in TO_DECLINE
         ),
         listen_to=sys.stdin if args.stdin else None,
     )
+    runtime.on_heard.append(lambda number, said: speaker.heard(number))
     view.start()
     try:
         runtime.start()
@@ -307,8 +338,12 @@ async def _until_done(runtime: Runtime, speaker: Speaker, duration_s: float | No
 
     def tick() -> None:
         speaker.tick()
-        ended = runtime.source.finished or runtime.fault is not None
-        if speaker.done or ended or clock.now_s() >= until_s:
+        listening = runtime.listening.waits
+        # Where there is nothing to drive, the camera's end is the run's; all is heard out first.
+        driven = runtime.body is not None or runtime.listening.scheme != "none"
+        done = driven and speaker.done and not listening
+        ended = runtime.source.finished and not listening and runtime.agent.idle
+        if done or ended or runtime.fault is not None or clock.now_s() >= until_s:
             stop.set()
 
     runtime.orchestrator.on_tick(tick)

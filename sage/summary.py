@@ -84,15 +84,16 @@ class Summary:
     way: tuple[tuple[float, Pose], ...] = ()
     kept: int = 0
     report: Path | None = None
+    driven: bool = True
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 not all, 2 something could not be written, 130 interrupted."""
+        """0 all done, or nothing to drive; 1 not all; 2 something unwritten; 130 interrupted."""
         if self.interrupted:
             return _EXIT_INTERRUPTED
         if self.problem:
             return 2
-        return 0 if all(item.done for item in self.judged) else 1
+        return 0 if not self.driven or all(item.done for item in self.judged) else 1
 
     def text(self) -> str:
         """A few lines for people."""
@@ -122,7 +123,7 @@ class Summary:
                 f"trust {figures.trust:.2f}" + (f"; dropped {drops}" if drops else "")
             )
         done = sum(item.done for item in self.judged)
-        if self.judged:
+        if self.judged and self.driven:
             right = " or rightly declined" if any(item.to_decline for item in self.judged) else ""
             lines.append(f"{done} of {len(self.judged)} commands done{right}")
         if self.sheet is not None:
@@ -138,9 +139,8 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Robot:
-    """What the summary asks a robot with a map: what it did, where it is, what it saw where."""
+    """What the summary asks a robot with a map: where it is, and what it saw where."""
 
-    agent: Agent
     navigator: Navigator
     sightings: Sightings
     start: Pose
@@ -162,6 +162,7 @@ class Recorder:
     Args:
         title: what the contact sheet says under its heading.
         out: the folder for pictures; made when there is one to write.
+        agent: who obeys, and knows what came of each command.
         robot: None where nothing can be driven.
         truth: ground truth now, for scoring; None where there is none.
     """
@@ -170,11 +171,13 @@ class Recorder:
         self,
         title: str,
         out: Path,
+        agent: Agent,
         robot: Robot | None = None,
         truth: Callable[[], Truth] | None = None,
     ) -> None:
         self._title = title
         self._out = out
+        self._agent = agent
         self._robot = robot
         self._truth = truth
         self._lock = threading.Lock()
@@ -233,7 +236,7 @@ class Recorder:
         """Judge what is left, draw the pictures, and sum up."""
         self._settle()
         judged = dict(self._judged)
-        for report in self._robot.agent.reports if self._robot is not None else ():
+        for report in self._agent.reports:
             if report.command not in judged:  # it ended after the telemetry did
                 said, to_decline = self._said.get(report.command, (None, False))
                 text = report.verdict.text
@@ -251,13 +254,12 @@ class Recorder:
             self._problem,
             way=tuple(self._way),
             kept=self._kept,
+            driven=self._robot is not None,
         )
 
     def _end(self, event: Task) -> None:
         """A command is over: what is true now counts; it is judged once more is known of it."""
-        if self._robot is None:
-            return
-        reports = self._robot.agent.reports
+        reports = self._agent.reports
         report = next((r for r in reversed(reports) if r.command == event.command), None)
         if report is None:
             return

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sage.skills.agent import Report
+from sage.build import Bystander
+from sage.clock import VirtualClock
+from sage.skills.agent import Agent, Report
 from sage.skills.body import Verdict
+from sage.skills.grammar import parse
 from sage.skills.intent import Intent
 from sage.summary import Judged, Recorder, Summary, plain
 from sage.values import Frame, Observation, Scene
@@ -56,8 +59,12 @@ def frame(number: int) -> tuple[Observation, Scene]:
     return Observation("file:", "camera", float(number), number, Frame(rgb)), Scene(number, ())
 
 
+def listener() -> Agent:
+    return Agent.with_parser(Bystander(VirtualClock()), parse, emit=lambda event: None)  # type: ignore[arg-type]
+
+
 def test_frames_are_kept_up_to_a_sheet_and_drawn(tmp_path: Path) -> None:
-    recorder = Recorder("file:clip.mp4", tmp_path)
+    recorder = Recorder("file:clip.mp4", tmp_path, listener())
     for number in range(0, 100, 2):
         recorder.saw(*frame(number))
     summary = recorder.finish(interrupted=False)
@@ -66,7 +73,7 @@ def test_frames_are_kept_up_to_a_sheet_and_drawn(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_loses_the_pictures_and_says_so(tmp_path: Path) -> None:
-    recorder = Recorder("file:clip.mp4", Path("/dev/full"))
+    recorder = Recorder("file:clip.mp4", Path("/dev/full"), listener())
     recorder.saw(*frame(1))
     summary = recorder.finish(interrupted=False)
     assert summary.sheet is None

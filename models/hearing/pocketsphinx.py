@@ -8,6 +8,7 @@ al., "A training procedure for verifying string hypotheses", ICASSP 1995).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def evidence(words: list[Span], phones: Iterable[Span]) -> tuple[float, ...]:
     )
     frames = np.array([span.frames for span in words])
     letters = sum(len(span.word) for span in words)
-    gaps = [after.first - before.last - 1 for before, after in zip(words, words[1:], strict=False)]
+    gaps = [after.first - before.last - 1 for before, after in itertools.pairwise(words)]
     return (
         1e3 * float(np.average(own, weights=frames)),
         1e3 * float(own.min()),

@@ -22,6 +22,8 @@ from sage.skills.entities import tag
 GPSR: Final = Path(__file__).parents[3] / "shared" / "data" / "gpsr"
 PARAPHRASED: Final = GPSR / "paraphrased.txt"
 GENERATED: Final = GPSR / "generated.txt"
+PROBES: Final = Path(__file__).with_name("probes.txt")
+"""Written by hand, never trained on: what this robot does, and what is none of its business."""
 
 
 @dataclass(frozen=True, slots=True)

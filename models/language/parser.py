@@ -33,6 +33,9 @@ MAX_CHARS: Final = 300
 MASKED_AFTER: Final = (0.8, 0.5, 0.2, 0.0)
 """The share of the form still masked after each step; none from the fourth on."""
 
+STABLE_COSINE: Final = 0.95
+MAX_STEPS: Final = 6
+
 _NEVER: Final = np.float32(-30.0)
 _DOUBTFUL_NLL: Final = math.log(2.0)
 _CANDIDATES: Final = 64
@@ -191,6 +194,14 @@ class Parser:
                 other = float(-draft.log_probs[at, list(form)][: _used(form)].sum())
                 return energy, other - base, tokens
         return energy, 10.0, ()
+
+
+def stable(before: Draft, draft: Draft, cosine: float = STABLE_COSINE) -> bool:
+    """Whether a step changed neither the form nor, but for little, the meaning."""
+    if not draft.readable:
+        return True
+    same = before.steps > 0 and before.form == draft.form
+    return same and alike(before.meaning, draft.meaning) >= cosine
 
 
 def alike(one: Float32Array, other: Float32Array) -> float:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from memory import SightingMap
 from sage.clock import Clock
 from sage.navigation.navigator import Navigator
+from sage.skills.body import Body, Verdict
+from sage.skills.intent import Intent
+from sage.skills.skills import Skill
 from sage.values import Pose
 from sage.worlds.static_map import StaticMap
 
@@ -47,3 +50,20 @@ class RobotBody:
         """A free point in sight of a place, ``stand_off_m`` clear of all that stands there."""
         spot = self.navigator.free_point_near(x_m, y_m, stand_off_m)
         return None if spot is None else (spot.x_m, spot.y_m)
+
+
+class Bystander:
+    """Somebody who listens and has nothing to drive: all that an agent asks of it is the time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now_s(self) -> float:
+        """The time."""
+        return self._clock.now_s()
+
+
+def no_skill(intent: Intent, body: Body) -> Skill:
+    """Understand a command, and do nothing about it."""
+    yield from ()
+    return Verdict(False, f"I understood {intent.phrase!r}; there is no robot here to do it")

@@ -8,7 +8,9 @@ from typing import Literal, get_args
 from memory.remember import MemoryConfig
 from orchestrator import OrchestratorConfig, SafetyLimits
 from plugins.control import ControlConfig
+from plugins.language import LanguageConfig
 from plugins.vision import VisionConfig
+from sage.hearing.endpoint import EarsConfig
 from sage.irp import ConfigError
 
 ParserName = Literal["language", "grammar"]
@@ -34,7 +36,7 @@ class RunConfig:
     robot: str | None = None
     mic: str | None = None
     recogniser: str = "pocketsphinx"
-    parser: ParserName = "language"
+    parser: ParserName = "grammar"
     plugins: tuple[str, ...] = ()
     state_dir: str | None = None
     command_limit_s: float = 240.0
@@ -42,6 +44,8 @@ class RunConfig:
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     vision: VisionConfig = field(default_factory=VisionConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
+    hearing: EarsConfig = field(default_factory=EarsConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
 
     def __post_init__(self) -> None:

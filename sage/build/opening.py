@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from memory.schema import default_store_path
+from memory.store import ExperienceStore
 from plugins.vision import VisionPlugin
 from sage.build.config import RunConfig
 from sage.build.runtime import Runtime, VisionFactory
@@ -33,7 +36,8 @@ def build(
 
     Raises:
         ConfigError: a value that cannot be. DeviceError: a device that is missing.
-        ModelError: weights that are missing or corrupt.
+        ModelError: weights that are missing or corrupt. MemoryStoreError: a store that cannot be
+            used: of a newer version, another program's file.
     """
     simulated = check_source(config.camera).scheme == "sim"
     robot = config.robot or ("sim:" if simulated else "none:")
@@ -48,8 +52,22 @@ def build(
         closing.append(source.stop)
         effector = open_effector(robot, clock=clock, world=world)
         closing.append(effector.close)
+        store = None
+        if config.state_dir is not None:
+            store = ExperienceStore(default_store_path(Path(config.state_dir)))
+            closing.append(store.close)
         factory = (vision or (lambda: VisionPlugin(config.vision))) if see else None
-        return Runtime(config, clock, source, effector, telemetry, world, factory)
+        return Runtime(
+            config,
+            clock,
+            source,
+            effector,
+            telemetry,
+            world,
+            factory,
+            store=store,
+            lockstep=lockstep,
+        )
     except BaseException:
         for close in reversed(closing):
             close()

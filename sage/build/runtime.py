@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from memory import SightingMap
 from memory.remember import Memory
-from memory.schema import default_store_path
 from memory.store import ExperienceStore
 from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedger
 from plugins.control import ControlPlugin
-from sage.build.body import RobotBody
+from plugins.language import LanguagePlugin
+from sage.build.body import Bystander, RobotBody, no_skill
 from sage.build.config import RunConfig
+from sage.build.listening import Listening
 from sage.build.plugins import installed_plugin
+from sage.build.understanding import Understanding
 from sage.clock import Clock
 from sage.effectors import Effector
 from sage.irp import DeviceError, IRPPlugin, Outcome, SageError
@@ -23,10 +25,21 @@ from sage.navigation.navigator import Navigator
 from sage.navigation.task import ControlTask
 from sage.sensors import Source
 from sage.skills.agent import Agent
-from sage.skills.body import DriveTo
+from sage.skills.body import Body, DriveTo
 from sage.skills.grammar import parse
+from sage.skills.intent import Declined, Intent
+from sage.skills.skills import skill_for
 from sage.telemetry import Event, Moved, Saw, Task, Telemetry
-from sage.values import ActionPlan, Frame, Observation, Pose, Proposal, Scene, Twist
+from sage.values import (
+    ActionPlan,
+    Frame,
+    Observation,
+    Pose,
+    Proposal,
+    Scene,
+    Twist,
+    Utterance,
+)
 from sage.worlds.static_map import StaticMap
 
 logger = logging.getLogger(__name__)
@@ -36,12 +49,13 @@ _FAILED_COMMANDS = 5
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
 OnScene = Callable[[Observation, Scene], None]
+OnHeard = Callable[[int, Utterance], None]
 
 
 class Runtime:
     """A running SAGE: from the source's observations to the effector's motion.
 
-    Built by :func:`build`. ``agent`` and ``body`` are None where nothing can be driven.
+    Built by :func:`build`. ``body`` is None where nothing can be driven.
     """
 
     def __init__(
@@ -53,6 +67,9 @@ class Runtime:
         telemetry: Telemetry,
         world: Any | None,
         vision: VisionFactory | None,
+        *,
+        store: ExperienceStore | None = None,
+        lockstep: bool = False,
     ) -> None:
         self.config = config
         self.clock = clock
@@ -71,13 +88,13 @@ class Runtime:
         self.orchestrator.on_tick(self.gate.tick)
         room_at = None if world is None else world.static_map.room_at
         self.sightings = SightingMap(room_at)
-        self.store = None if state is None else ExperienceStore(default_store_path(state))
+        self.store = store
         self.memory = Memory(
-            self.store, clock=clock, emit=telemetry.emit, config=config.memory, room_at=room_at
+            store, clock=clock, emit=telemetry.emit, config=config.memory, room_at=room_at
         )
         telemetry.subscribe(self._remember_end)
         self.body: RobotBody | None = None
-        self.agent: Agent | None = None
+        self.on_heard: list[OnHeard] = []
         self._effector = effector
         self._plan: tuple[ActionPlan, float] | None = None
         self._executed = Twist()
@@ -89,11 +106,30 @@ class Runtime:
             self._see_with(installed_plugin(name), None)
         if world is not None:
             self._give_body(world.static_map, world.start_pose)
+        self.agent = self._make_agent()
+        self.listening = Listening(
+            config,
+            clock,
+            self._take_speech,
+            telemetry.emit,
+            simulated=world is not None,
+            lockstep=lockstep,
+        )
 
     def start(self) -> None:
-        """Begin in real time: lanes and source. In lock-step, drive the lanes yourself."""
+        """Begin in real time: lanes, source and ears."""
         self.orchestrator.start()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin to capture; in lock-step, drive the lanes yourself and :meth:`pump`."""
         self.source.start(self.take)
+        self.listening.start()
+
+    def pump(self, until_s: float) -> None:
+        """Lock-step: capture and deliver all that is due up to ``until_s``."""
+        self.source.pump(until_s)
+        self.listening.pump(until_s)
 
     def take(self, observation: Observation) -> None:
         """One observation from the source: to the map, to the lanes, to the wheels."""
@@ -101,7 +137,7 @@ class Runtime:
             for name in self._camera_plugins:
                 self.orchestrator.submit(name, observation)
             return
-        if self.body is None or self.agent is None:
+        if self.body is None:
             return
         self.body.navigator.feed(observation)
         if observation.modality == "odometry":
@@ -132,6 +168,7 @@ class Runtime:
         """Stop the robot, the source, the lanes, the world: in that order, whatever fails."""
         for stop in (
             self.gate.emergency_stop,
+            self.listening.stop,
             self.source.stop,
             self.orchestrator.close,
             self._effector.close,
@@ -150,15 +187,42 @@ class Runtime:
     def _give_body(self, static_map: StaticMap, start: Pose) -> None:
         navigator = Navigator(static_map, start)
         self.body = RobotBody(navigator, start, self.sightings, self.clock)
-        self.agent = Agent.with_parser(
-            self.body, parse, emit=self.telemetry.emit, limit_s=self.config.command_limit_s
-        )
-        self.orchestrator.on_tick(self.agent.tick)
         self.orchestrator.register(
             lambda: ControlPlugin(self.config.control),
             PluginSettings("control", floor_atp=50.0, deadline_s=0.06, max_age_s=0.3),
             self._take_plan,
         )
+
+    def _make_agent(self) -> Agent:
+        """Who obeys; where there is nothing to drive, who only listens."""
+        body = cast("Body", self.body or Bystander(self.clock))
+        skills = skill_for if self.body is not None else no_skill
+        emit, limit_s = self.telemetry.emit, self.config.command_limit_s
+        if self.config.parser == "grammar":
+            agent = Agent.with_parser(body, self._parse, emit=emit, limit_s=limit_s, skills=skills)
+        else:
+            understanding = Understanding(
+                self.orchestrator, LanguagePlugin.name, self.clock, emit, self.memory.heard
+            )
+            self.orchestrator.register(
+                lambda: LanguagePlugin(self.config.language),
+                PluginSettings("perception", floor_atp=50.0, deadline_s=0.5, max_age_s=5.0),
+                understanding.take,
+            )
+            agent = Agent(body, understanding.ask, emit=emit, limit_s=limit_s, skills=skills)
+            understanding.agent = agent
+        self.orchestrator.on_tick(agent.tick)
+        return agent
+
+    def _parse(self, text: str) -> Intent | Declined:
+        self.memory.heard(Utterance(text))
+        return parse(text)
+
+    def _take_speech(self, observation: Observation) -> None:
+        """An utterance, on the ears' thread; who waits for it is told its number."""
+        number = self.agent.hear(observation.data)
+        for tell in self.on_heard:
+            tell(number, observation.data)
 
     def _see_with(
         self,
@@ -189,7 +253,7 @@ class Runtime:
 
     def _take_plan(self, task: ControlTask, outcome: Outcome[ActionPlan]) -> None:
         plan = outcome.result
-        if plan is None or not isinstance(self.agent and self.agent.order, DriveTo):
+        if plan is None or not isinstance(self.agent.order, DriveTo):
             self._plan = None  # the order to drive was taken back meanwhile
             return
         self._plan = plan, task.start_s
@@ -208,7 +272,6 @@ class Runtime:
         """An observer of telemetry: what became of a command is an experience too."""
         if not isinstance(event, Task) or event.phase not in ("done", "failed", "declined"):
             return
-        assert self.agent is not None
         reports = self.agent.reports
         report = next((r for r in reversed(reports) if r.command == event.command), None)
         if report is None:
@@ -232,5 +295,4 @@ class Runtime:
         self.gate.propose(Proposal("control", captured_s, self.clock.now_s(), twist))
         if self.gate.failures_in_row >= _FAILED_COMMANDS:
             self.fault = DeviceError(f"the robot does not answer: {self.gate.failure}")
-            if self.agent is not None:
-                self.agent.cancel(str(self.fault))
+            self.agent.cancel(str(self.fault))

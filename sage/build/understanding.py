@@ -14,7 +14,7 @@ from sage.skills.meaning import Meaning
 from sage.telemetry import Observer, Parsed
 from sage.values import Observation, Utterance
 
-OnMeaning = Callable[[Utterance, "Meaning | None"], None]
+OnMeaning = Callable[[Utterance, "Meaning | None"], object]
 
 
 class Understanding:

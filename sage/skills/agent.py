@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 Parser = Callable[[str], "Intent | Declined"]
 Understand = Callable[[int, Utterance], None]
+SkillFor = Callable[[Intent, Body], Skill]
 
 _ASKED_TIMES = 2
 _SHOWN_CHARS = 120
@@ -89,6 +90,7 @@ class Agent:
             until the command is declined.
         least_confidence: words heard with less are declined; "stop" needs half of it, for stopping
             by mistake costs less than not stopping.
+        skills: finds the skill that does what was asked.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Agent:
         limit_s: float = 240.0,
         patience_s: float = 4.0,
         least_confidence: float = 0.3,
+        skills: SkillFor = skill_for,
     ) -> None:
         if not limit_s > 0.0:
             raise ValueError(f"limit_s must be positive, got {limit_s}")
@@ -113,6 +116,7 @@ class Agent:
         self._limit_s = limit_s
         self._patience_s = patience_s
         self._least_confidence = least_confidence
+        self._skill_for = skills
         self._lock = threading.Lock()
         self._heard = 0
         self._unread: deque[_Command] = deque()
@@ -132,13 +136,21 @@ class Agent:
         emit: Observer,
         limit_s: float = 240.0,
         least_confidence: float = 0.3,
+        skills: SkillFor = skill_for,
     ) -> Agent:
         """An agent whose commands are understood at once, by a plain function."""
 
         def understand(number: int, said: Utterance) -> None:
             agent.understood(number, parse(said.text))
 
-        agent = cls(body, understand, emit=emit, limit_s=limit_s, least_confidence=least_confidence)
+        agent = cls(
+            body,
+            understand,
+            emit=emit,
+            limit_s=limit_s,
+            least_confidence=least_confidence,
+            skills=skills,
+        )
         return agent
 
     @property
@@ -206,7 +218,7 @@ class Agent:
                 command = self._queue.popleft()
                 intent = command.intent
                 assert intent is not None
-                skill = skill_for(intent, self._body)
+                skill = self._skill_for(intent, self._body)
                 self._running = command, intent, skill, self._body.now_s()
                 self._tell(command, "started", intent.phrase)
             _, intent, skill, began_s = self._running

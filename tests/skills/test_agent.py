@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sage.skills import agent as agent_module
 from sage.skills.agent import Agent
-from sage.skills.body import DriveTo, Hold, Order, Verdict
+from sage.skills.body import Body, DriveTo, Hold, Order, Verdict
 from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
+from sage.skills.skills import skill_for
 from sage.skills.vocabulary import is_stop
 from sage.telemetry import Task
 from sage.values import Utterance
@@ -27,12 +27,19 @@ FRIDGE = (8.2, 3.2)
 
 
 class Life:
-    """A body, its agent, and what the agent told."""
+    """A body, its agent, and what the agent told; ``own`` stands in for every skill."""
+
+    own: Callable[[], Generator[Order, None, Verdict]] | None = None
 
     def __init__(self, **options: Any) -> None:
         self.body = KinematicBody({"fridge": FRIDGE})
         self.events: list[Any] = []
-        self.agent = Agent.with_parser(self.body, parse, emit=self.events.append, **options)
+        self.agent = Agent.with_parser(
+            self.body, parse, emit=self.events.append, skills=self._skill, **options
+        )
+
+    def _skill(self, intent: Intent, body: Body) -> Generator[Order, None, Verdict]:
+        return skill_for(intent, body) if self.own is None else self.own()
 
     def tick(self, times: int = 1) -> None:
         for _ in range(times):
@@ -60,7 +67,7 @@ def skill(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Puts a generator function of the test's own in the place of every skill."""
 
     def put(function: Callable[[], Generator[Order, None, Verdict]]) -> None:
-        monkeypatch.setattr(agent_module, "skill_for", lambda intent, body: function())
+        monkeypatch.setattr(Life, "own", staticmethod(function))
 
     return put
 
@@ -199,7 +206,7 @@ def test_a_skill_that_raises_fails_and_the_next_one_runs(
         raise Broken("out of tune")
 
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(agent_module, "skill_for", lambda intent, body: broken())
+        patch.setattr(Life, "own", staticmethod(broken))
         life.agent.hear("go to the kitchen")
         life.tick(2)
     (report,) = life.agent.reports

@@ -204,8 +204,8 @@ def _record(runtime: Runtime, folder: Path, watch: Watch, sink: JsonlSink) -> No
     assert agent is not None
     assert body is not None
     assert world is not None
-    robot = Robot(agent, body.navigator, body.sightings, body.start)
-    recorder = Recorder(runtime.config.camera, folder, robot, world.truth)
+    robot = Robot(body.navigator, body.sightings, body.start)
+    recorder = Recorder(runtime.config.camera, folder, agent, robot, world.truth)
     for observer in (watch, recorder, sink):
         runtime.telemetry.subscribe(observer)
     runtime.on_scene += [watch.mapped, recorder.saw]

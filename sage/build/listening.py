@@ -1,0 +1,105 @@
+"""From a microphone to utterances: the source, the ears behind it, and what is played into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sage.build.config import RunConfig
+from sage.clock import Clock
+from sage.hearing import SimulatedMicrophone, check_microphone, open_microphone
+from sage.hearing.ears import Ears
+from sage.hearing.isolated import IsolatedRecogniser
+from sage.hearing.recogniser import Recogniser, VoiceActivity
+from sage.sensors import Source
+from sage.telemetry import Observer
+from sage.values import Observation
+
+
+class Listening:
+    """A microphone and the ears that listen to it.
+
+    Args:
+        config: which microphone, which recogniser, how the ears end an utterance.
+        clock: the runtime's.
+        on_utterance: told each utterance, on the ears' thread.
+        emit: where ``Heard`` goes.
+        simulated: whether the world is the apartment, whose microphone is the default.
+        lockstep: nothing runs by itself; :meth:`pump` does it.
+
+    Raises:
+        ConfigError: a URI or a name that is not valid. DeviceError: a device that is missing.
+        ModelError: a model that is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        clock: Clock,
+        on_utterance: Callable[[Observation], None],
+        emit: Observer,
+        *,
+        simulated: bool,
+        lockstep: bool,
+    ) -> None:
+        uri = config.mic or ("sim:apartment" if simulated else "none:")
+        self.scheme = check_microphone(uri).scheme
+        self.ears: Ears | None = None
+        self.microphone: Source = open_microphone(uri, clock=clock, lockstep=lockstep)
+        if self.scheme == "none":
+            return
+        try:
+            self.ears = Ears(
+                _activity(),
+                _recogniser(config.recogniser, isolated=not lockstep),
+                on_utterance,
+                clock=clock,
+                config=config.hearing,
+                on_event=emit,
+                synchronous=lockstep,
+            )
+        except BaseException:
+            self.microphone.stop()
+            raise
+
+    @property
+    def loudspeaker(self) -> SimulatedMicrophone | None:
+        """Where voices are played; None where real people speak."""
+        return self.microphone if isinstance(self.microphone, SimulatedMicrophone) else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody may still say something that nobody here knows beforehand."""
+        if self.ears is None or self.scheme == "sim":
+            return False
+        return not (self.microphone.finished and self.ears.idle and not self.ears.speaking)
+
+    def start(self) -> None:
+        """Begin to hear."""
+        if self.ears is not None:
+            self.microphone.start(self.ears.take)
+
+    def pump(self, until_s: float) -> None:
+        """Lock-step: hear everything up to ``until_s``."""
+        if self.ears is not None:
+            self.microphone.pump(until_s)
+
+    def stop(self) -> None:
+        """Hear nothing more; what is unfinished is delivered."""
+        self.microphone.stop()
+        if self.ears is not None:
+            self.ears.stop()
+
+
+def _activity() -> VoiceActivity:
+    from models.hearing import SileroActivity
+
+    return SileroActivity()
+
+
+def _recogniser(name: str, *, isolated: bool) -> Recogniser:
+    """In a process of its own, so that decoding never holds up a wheel command."""
+    if isolated:
+        return IsolatedRecogniser("models.hearing:open_recogniser", {"name": name})
+    from models.hearing import open_recogniser
+
+    return open_recogniser(name)

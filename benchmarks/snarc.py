@@ -312,7 +312,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--seeds", default="0:8", metavar="A:B", help="apartments (default 0:8)")
     options.add_argument("--rounds", type=int, default=2, help="tours to learn from (default 2)")
-    options.add_argument("--events", type=int, default=10, help="events in each (default 10)")
+    options.add_argument("--events", type=int, default=8, help="events in each (default 8)")
     options.add_argument("--jobs", type=int, default=2, help="apartments at a time (default 2)")
     options.add_argument("--verbose", action="store_true", help="every event, and what misled")
     args = options.parse_args(argv)

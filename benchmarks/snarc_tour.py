@@ -25,10 +25,10 @@ from sage.worlds.apartment.catalogue import PIECES
 from sage.worlds.apartment.truth import FurnitureTruth
 from sage.worlds.static_map import StaticMap
 
-FRAME_HZ = 8.0
+FRAME_HZ = 6.0
 _Done = tuple[float, str, tuple[tuple[float, float], ...]]
 _LIMIT_S = 25.0
-_DWELL_S = 2.0
+_DWELL_S = 1.5
 _BUMP_M_S = 0.35
 _NEAR_M, _FAR_M = 0.5, 2.2
 _HALF_VIEW_RAD = math.radians(27.0)
@@ -100,7 +100,8 @@ class Tour:
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng([seed, 30713])
         self._clock = VirtualClock()
-        config = RunConfig(camera=f"sim:apartment?seed={seed}&frame_hz={FRAME_HZ:g}")
+        camera = f"sim:apartment?seed={seed}&frame_hz={FRAME_HZ:g}"
+        config = RunConfig(camera=camera, mic="none:")
         self._runtime: Runtime = build(config, clock=self._clock, lockstep=True)
         self._driver = _Driver()
         self._runtime.agent = self._driver  # type: ignore[assignment]

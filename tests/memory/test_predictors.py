@@ -123,7 +123,8 @@ def test_walls_hide_what_is_in_another_room() -> None:
 def test_places_stay_bounded() -> None:
     places, rng = PlaceMemory(), np.random.default_rng(0)
     for number in range(800):
-        pose = Pose(*rng.uniform(-30.0, 30.0, 2), float(rng.uniform(-3, 3)))
+        x, y, yaw = rng.uniform(-30.0, 30.0, 3).tolist()
+        pose = Pose(x, y, yaw / 10.0)
         seen = Scene(0.1 * number, (Eye.detection("mug", 0.0, 1.5, 0.0),))
         places.look(seen, pose, CAMERA)
     assert len(places._places["mug"]) <= 12

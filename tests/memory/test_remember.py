@@ -220,7 +220,8 @@ def test_without_a_store_a_pose_or_a_picture_things_are_scored_all_the_same() ->
         seen = Observation("file:clip.mp4", "camera", at_s, number, Frame(PICTURE))
         weighed = memory.saw(seen, Scene(at_s, (FRIDGE,)), None)
         assert weighed is not None
-    assert weighed.salience <= 0.02
+        last = weighed.salience
+    assert last <= 0.02
     other = PICTURE.copy()
     other[80:120, 80:120] = 250
     seen = Observation("file:clip.mp4", "camera", 10.0, 100, Frame(other))

@@ -81,12 +81,12 @@ class Confidence:
 
 def load_confidence() -> Confidence:
     """The shipped calibration; ModelError if the card does not hold it."""
-    entry = load_card().get("confidence")
+    entry: Any = load_card().get("confidence")
     try:
-        return Confidence(
-            *(tuple(map(float, entry[name])) for name in ("mean", "scale", "weights")),
-            bias=float(entry["bias"]),
+        mean, scale, weights = (
+            tuple(map(float, entry[name])) for name in ("mean", "scale", "weights")
         )
+        return Confidence(mean, scale, weights, float(entry["bias"]))
     except (KeyError, TypeError, ValueError, ModelError) as error:
         raise ModelError(
             f"the card of models/hearing holds no usable 'confidence' ({error}); run `{REMEDY}`"

@@ -21,6 +21,10 @@ from sage.worlds.static_map import Room
 
 _LEAST_HITS: Final = 4
 _LEAST_PROBABILITY: Final = 0.5
+# A thing on a low table leaves the picture from close by, which looks like a miss.
+_CLOSE_M: Final = 1.5
+_CLOSE_HITS: Final = 6
+_CLOSE_PROBABILITY: Final = 0.2
 _NEAR_M: Final = 2.2
 _BEYOND_WALL_M: Final = 0.3  # a place is not known better than that
 _SAME_M: Final = 0.2  # things do not stand closer to each other
@@ -127,12 +131,19 @@ def _there(body: Body, labels: Iterable[str], room: Room, since_s: float) -> lis
     return [
         place
         for label in labels
-        for place in body.sightings.places(label, _LEAST_HITS, _LEAST_PROBABILITY)
+        for place in body.sightings.places(label, _LEAST_HITS, _CLOSE_PROBABILITY)
         if place.seen_s >= since_s
+        and (place.probability >= _LEAST_PROBABILITY or _seen_close(place))
         and place.nearest_m <= _NEAR_M
         and room.x_min - beyond <= place.x_m < room.x_max + beyond
         and room.y_min - beyond <= place.y_m < room.y_max + beyond
     ]
+
+
+def _seen_close(place: Sighting) -> bool:
+    """Whether a thing was seen so often from so near that misses do not tell against it."""
+    often = place.hits >= _CLOSE_HITS and place.nearest_m <= _CLOSE_M
+    return often and place.label != PERSON  # a person may have gone
 
 
 def _distinct(things: Iterable[Sighting]) -> list[Sighting]:

@@ -10,6 +10,7 @@ from sage.skills.body import Order, Verdict
 from sage.skills.counting import count
 from sage.skills.intent import Intent
 from sage.skills.skills import skill_for
+from sage.values import CameraModel, Pose, Scene
 from tests.skills.kinematic_body import HOME, Ghost, KinematicBody, carry_out
 
 FRIDGE, COUNTER = (8.2, 3.2), (6.0, 3.4)
@@ -77,6 +78,21 @@ def test_a_false_detection_is_not_counted() -> None:
 def test_a_thing_that_is_taken_for_another_now_and_then_counts_once() -> None:
     verdict = counted({**FRUITS, "melon": (8.2, 3.05)}, "fruits")
     assert verdict.count == 2
+
+
+def test_a_low_thing_that_leaves_the_picture_from_close_by_is_counted() -> None:
+    """It is missed again and again from near, but was seen from near as well."""
+    body = KinematicBody({**HOLDERS, **FRUITS})
+    seen = body.sightings.see
+
+    def see(scene: Scene, pose: Pose, camera: CameraModel) -> None:
+        if body.scenes_seen % 4:
+            things = tuple(thing for thing in scene.detections if thing.label != "banana")
+            scene = Scene(scene.captured_s, things)
+        seen(scene, pose, camera)
+
+    body.sightings.see = see  # type: ignore[method-assign]
+    assert carry_out(count(body, "fruits", "kitchen"), body).count == 2
 
 
 def test_only_what_stands_on_the_piece_is_counted() -> None:

@@ -174,9 +174,7 @@ class _Names:
         found = []
         for entity in self._left:
             kind = _SORTS.get(entity.sort, "")
-            if kind == "somebody":
-                found.append(Named(kind, entity.name))
-            elif kind == "object" and entity.name in OBJECTS:
+            if kind == "somebody" or (kind == "object" and entity.name in OBJECTS):
                 found.append(Named(kind, entity.name))
         return found
 

@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
 DEFAULT_COMMANDS = (
     "go to the kitchen",
-    "go to the fridge",
+    "drive to the fridge",
     "find the apple",
+    "what is the weather tomorrow",
+    "how many fruits are there in the dining room",
     "go to the sofa",
     "come back",
     "stop",
 )
 
-TO_DECLINE = ("what is the weather like tomorrow",)
+TO_DECLINE = ("what is the weather tomorrow",)
 """Of these commands, the ones that no robot like this can obey."""
 
 EXAMPLES = """\

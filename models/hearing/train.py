@@ -1,0 +1,207 @@
+"""Fit the recogniser's confidence, measure all of hearing, and write the card.
+
+    scripts/record-voices --split development --into build/voices
+    python -m models.hearing.train --recordings build/voices
+
+Voice activity is Silero's, unchanged; what is fitted here is when PocketSphinx is to be believed.
+The recordings in ``build/voices`` have other voices and sentences than the committed ones, on
+which the card's figures are measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.hearing.activity import BLOCK_SAMPLES, SileroActivity
+from models.hearing.artifacts import ACTIVITY, CARD, FOLDER, load_card
+from models.hearing.card import ACCEPT, card_text
+from models.hearing.measure import Heard, area_under_roc, blocks, hear, in_domain
+from models.hearing.pocketsphinx import FEATURES, Confidence, PocketsphinxRecogniser
+from sage.values import Float64Array
+from sage.worlds.apartment.voices import FOLDER as COMMITTED
+from sage.worlds.apartment.voices import recordings
+
+SNR_DB = (40.0, 25.0, 15.0)
+SEED = 20183
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "voices"
+
+
+def fit(features: Float64Array, right: Sequence[bool], penalty: float = 1.0) -> Confidence:
+    """Logistic regression with an L2 penalty on the standardised weights, by Newton's method.
+
+    Right and wrong weigh the same in total, whatever their numbers: how often people talk of
+    something else is not known beforehand.
+    """
+    mean, scale = features.mean(0), features.std(0) + 1e-6
+    inputs = np.c_[(features - mean) / scale, np.ones(len(features))]
+    target = np.asarray(right, np.float64)
+    share = np.where(target > 0, 0.5 / max(target.mean(), 1e-9), 0.5 / max(1 - target.mean(), 1e-9))
+    ridge = np.diag([*[penalty] * features.shape[1], 1e-6])
+    weights = np.zeros(inputs.shape[1])
+    for _ in range(50):
+        chance = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -30, 30)))
+        slope = inputs.T @ (share * (chance - target)) + ridge @ weights
+        curve = (inputs * (share * chance * (1 - chance))[:, None]).T @ inputs + ridge
+        step = np.linalg.solve(curve, slope)
+        weights -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    rounded = [tuple(round(float(v), 4) for v in row) for row in (mean, scale, weights[:-1])]
+    return Confidence(rounded[0], rounded[1], rounded[2], round(float(weights[-1]), 4))
+
+
+def listen(folder: Path, *, varied: bool, every: int = 1) -> list[Heard]:
+    """What is heard in a folder's recordings; ``varied``: at several levels, in several noises."""
+    recogniser = PocketsphinxRecogniser(Confidence((0,) * 6, (1,) * 6, (0,) * 6, 0.0))
+    rng = np.random.default_rng(SEED)
+    found = []
+    for recording in recordings(folder)[::every]:
+        snr_db = float(rng.choice(SNR_DB)) if varied else SNR_DB[0]
+        gain = float(10 ** rng.uniform(-1.2, 0.2)) if varied else 1.0
+        found.append(hear(recogniser, recording, snr_db, gain, rng))
+    recogniser.close()
+    return found
+
+
+def verdicts(heard: Sequence[Heard], confidence: Confidence) -> dict[str, float]:
+    """How often words are right, and how well the confidence tells right from wrong."""
+    inside = [item for item in heard if in_domain(item.recording)]
+    outside = [item for item in heard if not in_domain(item.recording)]
+    sure = {id(i): confidence.of(i.features) if i.features else 0.0 for i in heard}
+    right = [item for item in inside if item.right]
+    return {
+        "sentences": len(inside),
+        "right": len(right) / max(len(inside), 1),
+        "right_and_accepted": sum(sure[id(i)] >= ACCEPT for i in right) / max(len(inside), 1),
+        "wrong_and_accepted": sum(sure[id(i)] >= ACCEPT for i in inside if not i.right)
+        / max(len(inside), 1),
+        "outside": len(outside),
+        "outside_accepted": sum(sure[id(i)] >= ACCEPT for i in outside) / max(len(outside), 1),
+        "auc_right_or_wrong": area_under_roc(
+            [sure[id(i)] for i in heard], [i.right for i in heard]
+        ),
+        "auc_right_or_outside": area_under_roc(
+            [sure[id(i)] for i in (*right, *outside)], [True] * len(right) + [False] * len(outside)
+        ),
+    }
+
+
+def cross_validated(heard: Sequence[Heard]) -> float:
+    """Area under the ROC curve of right against wrong, each voice left out in turn."""
+    usable = [item for item in heard if item.features]
+    scores = [0.0] * len(usable)
+    for voice in {item.recording.voice for item in usable}:
+        rest = [item for item in usable if item.recording.voice != voice]
+        fitted = fit(np.array([i.features for i in rest]), [i.right for i in rest])
+        for index, item in enumerate(usable):
+            if item.recording.voice == voice:
+                scores[index] = fitted.of(item.features)
+    return area_under_roc(scores, [item.right for item in usable])
+
+
+def costs(heard: Sequence[Heard]) -> dict[str, float]:
+    """What recognising takes: share of real time on one core, and per block."""
+    per_block = np.concatenate([item.block_s for item in heard])
+    return {
+        "real_time_factor": float(per_block.sum() / sum(i.duration_s for i in heard)),
+        "block_ms_p50": 1e3 * float(np.percentile(per_block, 50)),
+        "block_ms_p99": 1e3 * float(np.percentile(per_block, 99)),
+        "finish_ms_p99": 1e3 * float(np.percentile([i.finish_s for i in heard], 99)),
+    }
+
+
+def activity_figures(folder: Path) -> dict[str, float]:
+    """Voice activity on real recordings, those named ``17-`` without speech, and its cost."""
+    import soundfile
+
+    activity = SileroActivity()
+    took: list[float] = []
+    spoken: list[Float64Array] = []
+    silent: list[Float64Array] = []
+    for path in sorted(folder.glob("*.wav")):
+        samples, _ = soundfile.read(path, dtype="float32")
+        activity.reset()
+        found = []
+        for block in blocks(samples):
+            if len(block) == BLOCK_SAMPLES:
+                started = time.thread_time()
+                found.append(activity.probability(block))
+                took.append(time.thread_time() - started)
+        (silent if path.name.startswith("17-") else spoken).append(np.array(found))
+    return {
+        "block_ms_p50": 1e3 * float(np.percentile(took, 50)),
+        "block_ms_p99": 1e3 * float(np.percentile(took, 99)),
+        "spoken_files": len(spoken),
+        "spoken_files_found": sum(bool((p >= 0.5).any()) for p in spoken),
+        "silent_files": len(silent),
+        "silent_files_found": sum(bool((p >= 0.5).any()) for p in silent),
+        "silent_blocks_above_half": float((np.concatenate(silent) >= 0.5).mean()),
+        "silent_highest": float(np.concatenate(silent).max()),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fit, measure, write ``card.json`` and ``CARD.md``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.hearing.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--recordings", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--people", type=Path, default=SHARED, metavar="DIR")
+    options = parser.parse_args(argv)
+    if not list(options.people.glob("17-*.wav")):
+        print(f"error: no recordings of people and rooms in {options.people}", file=sys.stderr)
+        return 1
+    content = (FOLDER / ACTIVITY).read_bytes()
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    card: dict[str, Any] = {**load_card(), "model": "hearing", "files": {ACTIVITY: entry}}
+    _write(card)
+
+    heard = listen(options.recordings, varied=True)
+    usable = [item for item in heard if item.features]
+    confidence = fit(np.array([i.features for i in usable]), [i.right for i in usable])
+    card["confidence"] = {
+        "features": FEATURES,
+        "mean": confidence.mean,
+        "scale": confidence.scale,
+        "weights": confidence.weights,
+        "bias": confidence.bias,
+        "accept": ACCEPT,
+    }
+    committed = listen(COMMITTED, varied=False)
+    card["figures"] = {
+        "activity": activity_figures(options.people),
+        "development": {**verdicts(heard, confidence), "auc_left_out": cross_validated(heard)},
+        "committed": verdicts(committed, confidence),
+        "cost": costs(committed),
+    }
+    _write(card)
+    card = load_card()
+    (FOLDER / "CARD.md").write_text(card_text(card), encoding="utf-8")
+    print(card_text(card))
+    return 0
+
+
+def _write(card: dict[str, Any]) -> None:
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return float(f"{value:.4g}") if isinstance(value, float) else value
+
+    body = {**card, "figures": plain(card.get("figures", {}))}
+    text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False)
+    (FOLDER / CARD).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -306,6 +306,8 @@ class Recorder:
                 why = f"it was told to {wanted.phrase!r}, not to {report.intent.phrase!r}"
                 return Judged(report, False, why, said, to_decline)
             report = replace(report, intent=wanted)
+        elif said is not None and said != report.text:
+            return Judged(report, False, f"what was said was {said!r}", said, to_decline)
         agrees, why = judge(report, ended.truth, self._robot.start)
         return Judged(ended.report, agrees, why, said, to_decline)
 

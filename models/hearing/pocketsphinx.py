@@ -1,29 +1,22 @@
 """Commands from speech with PocketSphinx: offline, light enough for any core, bound to a grammar.
 
-A closed grammar hears a command in whatever is said. So a second, free decoder listens for mere
-phones at the same time; how much worse the words of the grammar explain the sound than free phones
-do, frame by frame, is what the confidence is made of (likelihood-ratio verification; R. C. Rose et
-al., "A training procedure for verifying string hypotheses", ICASSP 1995).
+Two decoders listen at the same time: one for the sentences of the grammar, one for mere phones.
+What the first heard is believed as far as it explains the sound hardly worse than the second.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from models.hearing.artifacts import REMEDY, load_card
+from models.hearing.artifacts import load_card
+from models.hearing.confidence import Confidence, Span, confidence_from, evidence
 from sage.hearing.recogniser import RATE_HZ, Hypothesis
 from sage.hearing.speech_grammar import PRONUNCIATIONS, covers, jsgf
 from sage.irp.errors import ModelError
 from sage.values import Float32Array
-
-FEATURES: Final = ("word_score", "worst_word", "ratio", "worst_ratio", "frames_per_letter", "pause")
-"""What the confidence is computed from; see :func:`evidence`."""
 
 # The spectrum of the voice and room (cepstral mean) is taken from this much of each utterance.
 _LISTEN_S: Final = 0.8
@@ -34,90 +27,6 @@ _MAX_GAIN: Final = 30.0
 _BEAMS: Final = {"beam": 1e-60, "pbeam": 1e-60, "wbeam": 1e-40}
 _SILENT: Final = ("<s>", "</s>", "<sil>", "(NULL)", "SIL")
 NOTHING: Final = Hypothesis("", 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of the sound: what it was taken for, its frames (10 ms), and its log score."""
-
-    word: str
-    first: int
-    last: int
-    score: float
-
-    @property
-    def frames(self) -> int:
-        """How many frames it has."""
-        return self.last - self.first + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """Logistic calibration: ``weights`` for the standardised :data:`FEATURES`, and a bias."""
-
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    weights: tuple[float, ...]
-    bias: float
-
-    def __post_init__(self) -> None:
-        for name in ("mean", "scale", "weights"):
-            values = getattr(self, name)
-            if len(values) != len(FEATURES) or not all(map(math.isfinite, values)):
-                raise ModelError(f"{name} of the confidence must be {len(FEATURES)} finite numbers")
-        if min(self.scale) <= 0 or not math.isfinite(self.bias):
-            raise ModelError("the confidence needs scales above 0 and a finite bias")
-
-    def of(self, features: tuple[float, ...]) -> float:
-        """The chance in [0, 1] that the words are right."""
-        total = self.bias + sum(
-            weight * (value - mean) / scale
-            for weight, value, mean, scale in zip(
-                self.weights, features, self.mean, self.scale, strict=True
-            )
-        )
-        return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, total))))
-
-
-def load_confidence() -> Confidence:
-    """The shipped calibration; ModelError if the card does not hold it."""
-    entry: Any = load_card().get("confidence")
-    try:
-        mean, scale, weights = (
-            tuple(map(float, entry[name])) for name in ("mean", "scale", "weights")
-        )
-        return Confidence(mean, scale, weights, float(entry["bias"]))
-    except (KeyError, TypeError, ValueError, ModelError) as error:
-        raise ModelError(
-            f"the card of models/hearing holds no usable 'confidence' ({error}); run `{REMEDY}`"
-        ) from error
-
-
-def evidence(words: list[Span], phones: Iterable[Span]) -> tuple[float, ...]:
-    """The values of :data:`FEATURES` for a hypothesis of at least one word.
-
-    Scores are per frame and scaled to the order of 1: of all words, of the worst word, and both
-    in relation to what free phones score over the same frames. Then how long the words took for
-    their letters, and the longest pause between two of them in seconds.
-    """
-    free = np.zeros(max(span.last for span in words) + 1)
-    for span in phones:
-        free[span.first : span.last + 1] = span.score / span.frames
-    own = np.array([span.score / span.frames for span in words])
-    ratios = np.array(
-        [span.score / span.frames - free[span.first : span.last + 1].mean() for span in words]
-    )
-    frames = np.array([span.frames for span in words])
-    letters = sum(len(span.word) for span in words)
-    gaps = [after.first - before.last - 1 for before, after in itertools.pairwise(words)]
-    return (
-        1e3 * float(np.average(own, weights=frames)),
-        1e3 * float(own.min()),
-        1e3 * float(np.average(ratios, weights=frames)),
-        1e3 * float(ratios.min()),
-        float(frames.sum()) / letters,
-        0.01 * max(gaps, default=0),
-    )
 
 
 class PocketsphinxRecogniser:
@@ -136,7 +45,7 @@ class PocketsphinxRecogniser:
     name = "pocketsphinx"
 
     def __init__(self, confidence: Confidence | None = None) -> None:
-        self._confidence = confidence or load_confidence()
+        self._confidence = confidence or confidence_from(load_card())
         self._words, self._phones, self._spectrum = _decoders()
         self._waiting: list[Float32Array] = []
         self._pending = np.zeros(0, np.int16)

@@ -24,8 +24,9 @@ import numpy as np
 from models.hearing.activity import BLOCK_SAMPLES, SileroActivity
 from models.hearing.artifacts import ACTIVITY, CARD, FOLDER, load_card
 from models.hearing.card import ACCEPT, card_text
+from models.hearing.confidence import FEATURES, Confidence
 from models.hearing.measure import Heard, area_under_roc, blocks, hear, in_domain
-from models.hearing.pocketsphinx import FEATURES, Confidence, PocketsphinxRecogniser
+from models.hearing.pocketsphinx import PocketsphinxRecogniser
 from sage.values import Float64Array
 from sage.worlds.apartment.voices import FOLDER as COMMITTED
 from sage.worlds.apartment.voices import recordings
@@ -164,9 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     content = (FOLDER / ACTIVITY).read_bytes()
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    card: dict[str, Any] = {**load_card(), "model": "hearing", "files": {ACTIVITY: entry}}
-    _write(card)
-
+    card: dict[str, Any] = {"model": "hearing", "files": {ACTIVITY: entry}}
     heard = listen(options.recordings, varied=True)
     usable = [item for item in heard if item.features]
     confidence = fit(np.array([i.features for i in usable]), [i.right for i in usable])
@@ -178,6 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "bias": confidence.bias,
         "accept": ACCEPT,
     }
+    _write(card)  # before measuring, since voice activity is checked against it
     committed = listen(COMMITTED, varied=False)
     card["figures"] = {
         "activity": activity_figures(options.people),

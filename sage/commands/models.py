@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from typing import Any
 
 CARD = "card.json"
 GOOD = "ok"
+FAMILIES = ("hearing", "language", "vision")
+"""Those whose ``artifacts`` module reads and checks the card at run time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +102,14 @@ def _digests(card_path: Path) -> dict[str, str]:
 
 
 def _fault(folder: Path, card_path: Path) -> str:
-    """What the vision family, the one that reads its card at run time, would say of it."""
-    if card_path.parent != folder / "vision":
+    """What a family that reads its card at run time would say of it; empty if nothing."""
+    if card_path.parent.parent != folder or card_path.parent.name not in FAMILIES:
         return ""
-    from models.vision.artifacts import load_card
     from sage.irp.errors import ModelError
 
+    artifacts = importlib.import_module(f"models.{card_path.parent.name}.artifacts")
     try:
-        load_card(card_path.parent)
+        artifacts.load_card(card_path.parent)
     except ModelError as error:
         return str(error).partition("; run `")[0]
     return ""

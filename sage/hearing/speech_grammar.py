@@ -3,7 +3,8 @@
 It holds every command that the robot carries out, in several phrasings each, and the commands of
 its domain that it has to decline (bring, put, follow, guide, say): a recogniser bound to a grammar
 can only hear what is in it. A rule is written in JSGF (Java Speech Grammar Format 1.0): ``[x]`` may
-be left out, ``(a | b)`` is one of them, ``<name>`` another rule. No rule is recursive.
+be left out, ``(a | b)`` is one of them, ``/0.2/`` its weight, ``<name>`` another rule, ``<NULL>``
+nothing. No rule is recursive.
 """
 
 from __future__ import annotations
@@ -54,24 +55,29 @@ _PLURALS: Final = {
 }
 
 
+_RARE: Final = 0.2
+
+
 def _plural(name: str) -> str:
     return _PLURALS.get(name, name if name.endswith("s") else f"{name}s")
 
 
-def _any_of(names: Iterable[str]) -> str:
-    return " | ".join(dict.fromkeys(name.lower() for name in names if name))
+def _any_of(names: Iterable[str], rarely: Iterable[str] = ()) -> str:
+    """One of the names; those that are said ``rarely`` weigh less."""
+    often = [name.lower() for name in names if name]
+    return " | ".join([*dict.fromkeys(often), *(f"/{_RARE}/ {name}" for name in rarely)])
 
 
 RULES: Final = MappingProxyType(
     {
-        "command": "[<polite>] <task> [<courtesy>]",
+        "command": f"(/{_RARE}/ <polite> | <NULL>) <task> (/{_RARE}/ <courtesy> | <NULL>)",
         "polite": "please | robot | sage | (can | could) you [please]",
         "courtesy": "please | now | thank you",
         "task": "/6/ <go> [and <seek>] | /6/ <seek> | /3/ <home> | /6/ <stop> | /1/ <other>",
         # What is carried out.
         "go": "(/4/ go | drive | move | navigate | walk | head) (/4/ to | into) <place>",
         "seek": "(<find> (<thing> | <human>) | <count>) [<where>]",
-        "find": "find | look for | search for | locate | where is",
+        "find": "find | look for | search for | locate | where is | is there",
         "count": "(count | tell me how many) (<things>) [there are]"
         " | how many <things> (are | are there)",
         "home": "come back [to me | here] | go back [home] | return [home | to me] | go home"
@@ -86,15 +92,16 @@ RULES: Final = MappingProxyType(
         "speak": "say hello | tell me a joke | what time is it | what is your name"
         " | introduce yourself | answer a question",
         # Things and places.
-        "place": "[the] (<room> | <furniture> [in the <room>])",
-        "where": "(in | on | at | from) <place>",
-        "goal": "(to | on | in | from | at) (me | <human> | <place>)",
-        "thing": "[the | a | an] <object>",
+        "place": f"(the | /{_RARE}/ <NULL>) (<room> | <furniture> [in the <room>])",
+        "where": "(in | on | at | from) the (<room> | <furniture> [in the <room>])",
+        "goal": "(to | on | in | from | at) (me | <human> | the (<room> | <furniture>))",
+        "thing": "([the | a] <object> | an <vowel>)",
         "things": "[the] (<objects> | people | persons | things | objects)",
         "human": "<name> | [a | the] person | someone | somebody | me",
-        "room": _any_of([*ROOM_NAMES, *_ALSO_ROOMS]),
-        "furniture": _any_of([*furniture_names(), *_ALSO_FURNITURE]),
-        "object": _any_of([*OBJECTS, *_ALSO_OBJECTS]),
+        "room": _any_of(ROOM_NAMES, _ALSO_ROOMS),
+        "furniture": _any_of(furniture_names(), _ALSO_FURNITURE),
+        "object": _any_of(OBJECTS, _ALSO_OBJECTS),
+        "vowel": _any_of(name for name in OBJECTS if name[0] in "aeiou"),
         "objects": _any_of(map(_plural, [*OBJECTS, *CATEGORIES])),
         "name": _any_of(PEOPLE),
     }
@@ -142,6 +149,8 @@ def _regex(rule: str) -> str:
     parts = []
     for match in _TOKEN.finditer(RULES[rule]):
         name, word, mark = match.groups()
+        if name == "NULL":
+            continue
         if name:
             parts.append(_regex(name))
         elif word:
@@ -161,6 +170,8 @@ def _alternatives(tokens: Iterator[re.Match[str]], rule: str) -> _Choice:
     options: list[list[_Choice]] = [[]]
     for match in tokens:
         name, word, mark = match.groups()
+        if name == "NULL":
+            continue
         if name:
             options[-1].append(_say(name))
         elif word:

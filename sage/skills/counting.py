@@ -16,7 +16,7 @@ from typing import Final
 from sage.ontology import APARTMENT_OBJECTS, ROOMS
 from sage.skills.body import Body, Order, Sighting, Verdict
 from sage.skills.intent import PERSON, counted_labels, plural
-from sage.skills.looking import furniture_in, inspect, survey, survey_corners
+from sage.skills.looking import Steps, furniture_in, inspect, survey, survey_corners
 from sage.worlds.static_map import Room
 
 _LEAST_HITS: Final = 4
@@ -67,21 +67,20 @@ def count(
         room = body.static_map.room(room_name)
     except KeyError:
         return Verdict(False, f"there is no {room_name} here")
-    began_s = body.now_s()
-    yield from survey(body, room, _never)
-    if not _inside(body, room):
+    entered_s = yield from _enter(body, room, survey(body, room, _never))
+    if entered_s is None or not _inside(body, room):
         return Verdict(False, f"I could not get into the {room_name}")
     yield from survey_corners(body, room, _never)
     if location is not None and location not in _pieces(body, room, location):
         return Verdict(False, f"I could not find the {location} in the {room_name}")
     if target == PERSON:
-        found = _people(_there(body, labels, room, began_s))
+        found = _people(_there(body, labels, room, entered_s))
     else:
         looked: list[str] = []
         while (piece := _next_piece(body, room, location, looked)) is not None:
             looked.append(piece.label)
             yield from inspect(body, piece, _never)
-        things = _distinct(_there(body, APARTMENT_OBJECTS, room, began_s))
+        things = _distinct(_there(body, APARTMENT_OBJECTS, room, entered_s))
         found = [thing for thing in things if thing.label in labels]
         if location is not None:
             pieces = _pieces(body, room, location).values()
@@ -92,6 +91,16 @@ def count(
 
 def _never() -> bool:
     return False
+
+
+def _enter(body: Body, room: Room, steps: Steps) -> Generator[Order, None, float | None]:
+    """Carry out steps; when the robot came into the room. Walls hide other rooms from there."""
+    entered_s: float | None = None
+    for order in steps:
+        if entered_s is None and _inside(body, room):
+            entered_s = body.now_s()
+        yield order
+    return entered_s
 
 
 def _inside(body: Body, room: Room) -> bool:
@@ -126,7 +135,7 @@ def _next_piece(
 
 
 def _there(body: Body, labels: Iterable[str], room: Room, since_s: float) -> list[Sighting]:
-    """What was seen well since then in a room, or in its walls."""
+    """What was seen well since the robot came into a room, there or in its walls."""
     beyond = _BEYOND_WALL_M
     return [
         place

@@ -63,6 +63,13 @@ def test_what_is_in_another_room_is_not_counted() -> None:
     assert verdict.count == 0
 
 
+def test_what_stands_behind_the_wall_is_not_counted() -> None:
+    """Its place is as good as in the wall; it was seen on the way, from its own room."""
+    body = KinematicBody({**HOLDERS, "banana": (6.0, 1.0), "apple": (4.8, 2.0)})
+    assert carry_out(count(body, "fruits", "kitchen"), body).count == 1
+    assert body.sightings.best("apple") is not None
+
+
 def test_what_was_seen_before_and_is_gone_is_not_counted() -> None:
     body = KinematicBody({**HOLDERS, **FRUITS})
     assert carry_out(count(body, "fruits", "kitchen"), body).count == 2

@@ -30,6 +30,7 @@ from sage.values import Observation, Utterance
 from sage.worlds.apartment.voices import FOLDER as SHIPPED
 
 PEOPLE = Path(__file__).resolve().parents[2] / "shared/data/voices"
+LEAST_CONFIDENCE = 0.3  # what the agent asks of words
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".au")
 EXAMPLES = """\
 examples:
@@ -158,7 +159,9 @@ def heard(path: Path, vad: SileroActivity, recogniser: Recogniser) -> Iterator[U
             f'  heard "{said.text}", confidence {said.confidence:.2f}, '
             f"speech from {said.began_s:.2f} to {said.ended_s:.2f} s ({said.recogniser})"
         )
-        if said.text:
+        if said.confidence < LEAST_CONFIDENCE:
+            print("  too unsure of the words: the robot asks to hear it again\n")
+        else:
             yield said
 
 

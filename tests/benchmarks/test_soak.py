@@ -17,6 +17,7 @@ from rich.progress import Progress
 from benchmarks import soak
 from benchmarks.soak import Told, live, memory_kb, slope_pct_per_h, theil_sen, tree
 from sage.irp.errors import ConfigError, SageError
+from sage.worlds.apartment.voices import recording_for
 
 
 def test_the_slope_is_a_median_that_a_few_jumps_do_not_move() -> None:
@@ -43,6 +44,11 @@ def test_the_interval_of_noise_holds_zero_and_that_of_a_leak_does_not() -> None:
     assert low > 0.0
 
 
+def test_every_command_is_recorded() -> None:
+    for text in soak.COMMANDS:
+        assert recording_for(text).duration_s > 0.3
+
+
 def test_too_few_samples_are_an_error() -> None:
     with pytest.raises(SageError, match="3 samples are too few"):
         slope_pct_per_h([0, 1, 2], [1, 1, 1])
@@ -61,8 +67,9 @@ def test_what_a_run_says_is_counted() -> None:
     ):
         told.take(line)
     told.complaint("Traceback (most recent call last):")
-    told.complaint("WARNING: something")
+    told.complaint("WARNING:sage.speaking:'come back' was said, and not heard")
     assert told.over == 2
+    assert told.phases["unheard"] == 1
     assert told.halts == {"vision budget": 11, "vision max_steps": 2, "control deadline": 7}
     assert told.drops == {"vision superseded": 4, "control superseded": 3, "control stale": 1}
     assert len(told.faults) == 2

@@ -8,7 +8,9 @@ at which the effector executed the command:
   computed from. This is the headline, for that reading (the range scan and the wheels' own, 20
   times a second) is what steers.
 - ``pipeline.camera_to_actuator_ms``: from the capture of a picture to the first command that was
-  computed after what vision saw in it had been entered in the map.
+  computed, from its scan on, after what vision saw in the picture had been entered in the map. What
+  is seen changes where to go only when a skill decides so, which it does once a cycle of 100 ms;
+  that wait is no part of it.
 
 A capture is stamped when it is due, before the world draws it or casts its rays: that, the way
 between the processes and every wait is inside the figures. Only commands that control computed
@@ -133,15 +135,15 @@ class Watch:
         return [item for item in self._steered if item.captured_s > self._began_s]
 
     def looked(self) -> list[Looked]:
-        """Every picture with the first command that was planned after it was in the map.
+        """Every picture with the first command whose scan arrived when it was in the map.
 
         Where the robot was told to stand still in between, nothing was ordered: left out.
         """
         found = []
-        planned = np.array([item.planned_s for item in self._steered])
+        arrived = np.array([item.arrived_s for item in self._steered])
         for captured_s, mapped_s in self._pictures:
-            index = int(np.searchsorted(planned, mapped_s))
-            if captured_s > self._began_s and index < len(planned):
+            index = int(np.searchsorted(arrived, mapped_s))
+            if captured_s > self._began_s and index < len(arrived):
                 executed_s = self._steered[index].executed_s
                 if not self._stood(mapped_s, executed_s):
                     found.append(Looked(captured_s, mapped_s, executed_s))

@@ -53,7 +53,9 @@ class PocketsphinxRecogniser:
         self._open = self._started = False
 
     def begin(self) -> None:
-        """A new utterance; an unfinished one is dropped."""
+        """A new utterance; an unfinished one is dropped. ModelError after ``close``."""
+        if self._words is None:
+            raise ModelError("the recogniser 'pocketsphinx' was closed")
         if self._started:
             self._words.end_utt()
             self._phones.end_utt()

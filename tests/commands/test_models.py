@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,20 @@ def test_a_card_that_vision_cannot_use_is_found(
     assert "'focal_px' is -1.0; valid: " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("family", ["hearing", "vision"])
+def test_every_family_checks_its_own_card(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "models" / family
+    shutil.copytree(FOLDER.parent / family, place, ignore=shutil.ignore_patterns("*.py*", "__*"))
+    monkeypatch.setattr(command, "models_folder", lambda: tmp_path / "models")
+    assert set(states(tmp_path / "models").values()) == {"ok"}
+    card = json.loads((place / "card.json").read_text())
+    del card["confidence" if family == "hearing" else "calibration"]
+    (place / "card.json").write_text(json.dumps(card))
+    assert "is damaged" in states(tmp_path / "models")[f"{family}/card.json"]
+
+
 def test_a_card_can_be_read(shipped: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--card", "vision"]) == 0
     assert "step.onnx" in json.loads(capsys.readouterr().out)["files"]
@@ -92,4 +107,6 @@ def test_a_card_can_be_read(shipped: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_what_this_repository_ships_is_whole() -> None:
-    assert set(states(command.models_folder()).values()) == {"ok"}
+    found = states(command.models_folder())
+    assert set(found.values()) == {"ok"}
+    assert found.keys() >= {"hearing/silero_vad.onnx", "vision/step.onnx"}

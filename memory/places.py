@@ -30,6 +30,7 @@ _DISTANCES_M = (0.5, 1.0, 1.5, 2.0)
 _PLACES_PER_LABEL = 12
 _KNOWN_SQUARES = 50_000
 _CHANGED_NATS, _ACCEPTED_AFTER = 4.0, 10
+_ELSEWHERE_LOOKS, _ESTABLISHED_HITS = 16.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class PlaceConfig:
     far_m: float = 2.3
     view_fraction: float = 0.75
     radius_m: float = 0.6
-    recent: float = 4.0
+    recent: float = 5.0
     memory: float = 300.0
     wander: tuple[str, ...] = ("person",)
 
@@ -186,7 +187,7 @@ class PlaceMemory:
             if near is None or math.hypot(near.x_m - x_m, near.y_m - y_m) > radius_m:
                 if distance_m > self.config.far_m:
                     continue
-                near = self._new(detection, x_m, y_m, pose)
+                near = self._new(detection, x_m, y_m, stands_elsewhere=_established(places))
                 places.append(near)
                 if len(places) > _PLACES_PER_LABEL:
                     places.remove(min(places[:-1], key=lambda p: float(p.hits.sum())))
@@ -197,12 +198,19 @@ class PlaceMemory:
             found.add(id(near))
         return found
 
-    def _new(self, detection: Detection, x_m: float, y_m: float, pose: Pose) -> Place:
-        """A place that starts with the looks that this spot had without it."""
+    def _new(
+        self, detection: Detection, x_m: float, y_m: float, *, stands_elsewhere: bool
+    ) -> Place:
+        """A place that starts with the looks that this spot had without it.
+
+        What is known to stand elsewhere is not expected here, even where nobody looked before.
+        """
         looks = np.zeros((len(_DISTANCES_M), _SECTORS), dtype=np.float32)
         cell = _cell(np.array([x_m]), np.array([y_m]))[0]
         looks[:] = self._looks[cell][None, :] / len(_DISTANCES_M)
         looks *= min(1.0, self.config.memory / max(1.0, float(looks.sum())))
+        if stands_elsewhere:
+            looks += _ELSEWHERE_LOOKS / looks.size
         return Place(detection.label, x_m, y_m, 0.0, np.zeros_like(looks), looks, 0.0, 0.0, 0.0)
 
     def _update(self, place: Place, hit: bool, where: tuple[int, int]) -> None:
@@ -240,8 +248,8 @@ class PlaceMemory:
         here_hits, here = float(place.hits[where]), float(place.looks[where])
         sector_hits = float(place.hits[:, where[1]].sum())
         sector = float(place.looks[:, where[1]].sum())
-        by_sector = (sector_hits + 2.0 * overall) / (sector + 2.0)
-        expected = (here_hits + 3.0 * by_sector) / (here + 3.0)
+        by_sector = (sector_hits + 5.0 * overall) / (sector + 5.0)
+        expected = (here_hits + 5.0 * by_sector) / (here + 5.0)
         known = sector + 0.2 * (looks - sector)
         return min(max(expected, 0.01), 0.97), known / (known + 6.0)
 
@@ -262,6 +270,10 @@ class PlaceMemory:
         cells = np.unique(_cell(x_m, y_m) * _SECTORS + sectors)
         flat = self._looks.reshape(-1)
         flat[cells] = np.minimum(flat[cells] + 1.0, config.memory)
+
+
+def _established(places: list[Place]) -> bool:
+    return any(float(place.hits.sum()) > _ESTABLISHED_HITS for place in places)
 
 
 def _bin(place: Place, pose: Pose, distance_m: float) -> tuple[int, int]:

@@ -40,6 +40,7 @@ THUMBNAIL_PX = 28
 _FURNITURE = frozenset(piece.name for pieces in ROOMS.values() for piece in pieces)
 _STILL_M, _STILL_RAD = 0.004, 0.006
 _AHEAD_M = (0.0, 0.8, 1.6, 2.4)
+_DOUBT_RATE = 0.1  # one frame's idea of the room is no disagreement yet
 _WORD = re.compile(r"[a-z0-9']+")
 _UNHEARD = 0.05
 _RARE_NATS = 3.0
@@ -85,6 +86,7 @@ class ScenePredictor:
         self._places = PlaceMemory(config, room_at)
         self._room_at = room_at
         self._wander = frozenset(self._places.config.wander)
+        self._doubt = 0.0
         self._last: tuple[Float32Array, Pose | None, np.ndarray] | None = None
 
     def observe(
@@ -116,7 +118,9 @@ class ScenePredictor:
             ahead = (pose.point_at(0.0, away_m) for away_m in _AHEAD_M)
             rooms = {self._room_at(x_m, y_m) for x_m, y_m in ahead}
             agrees = scene.room in rooms or rooms == {None}
-            beliefs = (scene.room_probability, float(agrees) * scene.room_probability)
+            sure = scene.room_probability
+            self._doubt += _DOUBT_RATE * ((0.0 if agrees else sure) - self._doubt)
+            beliefs = (sure, max(0.0, sure - self._doubt))
         return Signal(
             embedding=scene_embedding(scene),
             error=error,

@@ -9,6 +9,7 @@ from sage.hearing import speech_grammar
 from sage.hearing.speech_grammar import PRONUNCIATIONS, RULES, covers, jsgf, phrases, words
 from sage.ontology import CATEGORIES, OBJECTS, PEOPLE, ROOM_NAMES, furniture_names
 from sage.skills.entities import tag
+from sage.skills.vocabulary import look_up
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,16 @@ def alternatives(rule: str) -> list[str]:
     return [text.rpartition("/ ")[2].strip() for text in RULES[rule].split(" | ")]
 
 
+def named(phrase: str) -> tuple[str, str]:
+    """Sort and name of a phrase, as language or the vocabulary of the skills has it."""
+    entities = tag(f"where is {phrase}").entities
+    if len(entities) == 1 and entities[0].words == phrase:
+        return entities[0].sort, entities[0].name
+    found = look_up(phrase)
+    assert found is not None, phrase
+    return found.sort, found.name
+
+
 @pytest.mark.parametrize(
     ("rule", "sorts"),
     [
@@ -88,13 +99,11 @@ def alternatives(rule: str) -> list[str]:
 )
 def test_what_is_listened_for_is_a_name_that_is_known(rule: str, sorts: set[str]) -> None:
     for phrase in alternatives(rule):
-        (entity,) = tag(f"where is {phrase}").entities
-        assert entity.sort in sorts, phrase
-        assert entity.words == phrase
+        assert named(phrase)[0] in sorts, phrase
 
 
 def test_every_category_can_be_counted_or_has_no_plural() -> None:
-    counted = {tag(f"count {phrase}").entities[0].name for phrase in alternatives("objects")}
+    counted = {named(phrase)[1] for phrase in alternatives("objects")}
     assert set(CATEGORIES) - counted == {"food", "cutlery", "tableware"}
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from models.backends import OnnxRuntimeBackend
 from models.language.forms import VOCABULARY
 from models.language.parser import Calibration, Parser, calibration_of
-from models.language.words import WordTokenizer
+from models.language.words import WordTokenizer, load
 from sage.irp.errors import ModelError
 
 FOLDER: Final = Path(__file__).parent
@@ -56,8 +56,12 @@ def _fault(card: Any) -> str:
         return "'calibration' must hold numbers"
     for key in ("bias", "energy_weight", "margin_weight"):
         value = calibration.get(key)
-        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not plain or not math.isfinite(value) or abs(value) > 1e6:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not math.isfinite(value)
+            or abs(value) > 1e6
+        ):
             return f"'calibration' has {key} {value!r:.40}; valid: a finite number"
     return ""
 
@@ -83,12 +87,22 @@ def load_tokenizer(folder: Path = FOLDER) -> WordTokenizer:
 def load_parser(
     weights: bytes | None = None,
     threads: int = 1,
-    folder: Path = FOLDER,
     calibration: Calibration | None = None,
+    tokenizer_from: Path | None = None,
 ) -> Parser:
-    """A loaded and warm parser; the shipped network and calibration unless others are given."""
-    content = load_file(NETWORK, folder) if weights is None else weights
+    """A loaded and warm parser; all that is shipped unless something else is given.
+
+    Args:
+        weights: the serialised network.
+        threads: of one inference.
+        calibration: instead of the card's.
+        tokenizer_from: a folder whose tokenizer is read as it is, before there is a card.
+    """
+    content = load_file(NETWORK) if weights is None else weights
     backend = OnnxRuntimeBackend(content, NETWORK, threads, REMEDY)
     backend.warm_up()
-    chosen = calibration or calibration_of(load_card(folder))
-    return Parser(backend, load_tokenizer(folder), chosen)
+    if tokenizer_from is None:
+        tokenizer = load_tokenizer()
+    else:
+        tokenizer = load(tokenizer_from / TOKENIZER, REMEDY)
+    return Parser(backend, tokenizer, calibration or calibration_of(load_card()))

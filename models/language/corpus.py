@@ -14,8 +14,8 @@ from torch import Tensor
 
 from models.language.forms import encode as encode_form
 from models.language.forms import tokens_of
-from models.language.words import MASK_ID as MASKED_WORD
 from models.language.words import FIRST_WORD_ID, PAD_ID, WordTokenizer
+from models.language.words import MASK_ID as MASKED_WORD
 from sage.irp.errors import ConfigError
 from sage.skills.entities import tag
 
@@ -68,7 +68,9 @@ def folds(count: int, parts: int, seed: int = 0) -> list[np.ndarray]:
 
 
 _FILLERS: Final = ("um", "uh", "well", "okay", "please", "so", "like", "now", "just", "then")
-_DROPPABLE: Final = frozenset("the a an please to and then of is are some me".split())
+_DROPPABLE: Final = frozenset(
+    ["the", "a", "an", "please", "to", "and", "then", "of", "is", "are", "some", "me"]
+)
 _SWAPS: Final = {
     "the": "a", "a": "the", "to": "two", "for": "four", "in": "and", "and": "in", "there": "their",
     "on": "in", "at": "in", "them": "him", "him": "them", "her": "them", "their": "his",

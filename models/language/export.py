@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.language.forms import SLOTS
 from models.language.tiny_bert import NetworkConfig, ParseGraph, TinyBert
+from models.language.training import Pupil
 from sage.irp.errors import ModelError
 
 OPSET: Final = 17
@@ -93,19 +94,19 @@ def _half_stored(proto: onnx.ModelProto) -> onnx.ModelProto:
     return proto
 
 
-def trunk_bytes(network: TinyBert) -> bytes:
-    """A network's weights as float16, under their own names, in an ONNX container of tensors."""
+def trunk_bytes(module: torch.nn.Module) -> bytes:
+    """A module's weights as float16, under their own names, in an ONNX container of tensors."""
     tensors = [
         numpy_helper.from_array(value.detach().numpy().astype(np.float16), name)
-        for name, value in sorted(network.state_dict().items())
+        for name, value in sorted(module.state_dict().items())
     ]
     graph = helper.make_graph([], "trunk", [], [], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def load_trunk(content: bytes, name: str = "trunk.onnx") -> TinyBert:
-    """The network that :func:`trunk_bytes` wrote; ModelError if a weight is missing or misshapen."""
+def load_trunk(content: bytes, name: str = "trunk.onnx") -> Pupil:
+    """What :func:`trunk_bytes` wrote; ModelError if a weight is missing or misshapen."""
     try:
         tensors = onnx.load_from_string(content).graph.initializer
     except Exception as error:  # protobuf's own type
@@ -114,11 +115,11 @@ def load_trunk(content: bytes, name: str = "trunk.onnx") -> TinyBert:
         tensor.name: torch.from_numpy(np.array(numpy_helper.to_array(tensor), np.float32))
         for tensor in tensors
     }
-    if "word.weight" not in state:
+    if "network.word.weight" not in state:
         raise ModelError(f"{name} holds no language model")
-    network = TinyBert(NetworkConfig(words=len(state["word.weight"])))
+    pupil = Pupil(TinyBert(NetworkConfig(words=len(state["network.word.weight"]))))
     try:
-        network.load_state_dict(state)
+        pupil.load_state_dict(state)
     except RuntimeError as error:
         raise ModelError(f"{name}: {str(error).splitlines()[0]}") from error
-    return network
+    return pupil.eval()

@@ -74,9 +74,7 @@ _CHUNKS: Final[tuple[str, ...]] = (
 )
 # Single tokens, so that any balanced form over this alphabet can be written.
 _SINGLE: Final = tuple(
-    dict.fromkeys(
-        token for chunk in _CHUNKS for token in chunk.split(" ") if token not in _CHUNKS
-    )
+    dict.fromkeys(token for chunk in _CHUNKS for token in chunk.split(" ") if token not in _CHUNKS)
 )
 
 VOCABULARY: Final[tuple[str, ...]] = (PAD, MASK, *_CHUNKS, *_SINGLE)
@@ -211,9 +209,7 @@ def _is_command(tree: Any) -> bool:
     if head in ("return", "stop"):
         return not arguments
     if head == "lambda":  # the one form that names its person first
-        return (
-            tree[1:3] == ["$1", "e"] and len(tree) == 4 and _is_sequence(tree[3], _is_open_step)
-        )
+        return tree[1:3] == ["$1", "e"] and len(tree) == 4 and _is_sequence(tree[3], _is_open_step)
     if head == "sequence":
         return _is_sequence(tree, _is_command)
     if head == "go":

@@ -273,7 +273,7 @@ def _forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
     order = np.argsort(-log_probs, axis=1, kind="stable")[:, :4]
     costs = -np.take_along_axis(log_probs, order, 1)
     costs = costs - costs[:, :1]
-    start = (0,) * SLOTS
+    start: tuple[int, ...] = (0,) * SLOTS
     heap: list[tuple[float, tuple[int, ...]]] = [(0.0, start)]
     seen = {start}
     given: set[tuple[int, ...]] = set()

@@ -98,6 +98,7 @@ class TinyBert(nn.Module):
         for embedding in (self.word, self.chunk):
             nn.init.normal_(embedding.weight, std=0.05)
         for layer in self.layers:
+            assert isinstance(layer, Layer)
             for part in (layer.output, layer.down):
                 nn.init.normal_(part.weight, std=0.02 / (2 * config.layers) ** 0.5)
 

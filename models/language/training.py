@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,7 +27,22 @@ _LOG: Final = logging.getLogger(__name__)
 Pairs = list[tuple[tuple[str, ...], str]]
 # A word that means something alone is no word salad.
 _MEANT_ALONE: Final = frozenset(
-    "stop halt freeze wait return stay cancel abort pause cease quit park home back".split()
+    [
+        "stop",
+        "halt",
+        "freeze",
+        "wait",
+        "return",
+        "stay",
+        "cancel",
+        "abort",
+        "pause",
+        "cease",
+        "quit",
+        "park",
+        "home",
+        "back",
+    ]
 )
 
 
@@ -47,7 +61,9 @@ def vocabulary_from(teacher: Teacher, pairs: Pairs, config: TrainConfig) -> str:
     common = [token for token in teacher.vocabulary()[1996:] if token.isascii()]
     whole = [token for token in common if token.isalpha()][: config.words]
     pieces = [token for token in common if token.startswith("##") and token[2:].isalpha()][:1200]
-    used = dict.fromkeys(word for command, _ in pairs for word in command if not word.startswith("<"))
+    used = dict.fromkeys(
+        word for command, _ in pairs for word in command if not word.startswith("<")
+    )
     return words.build([*used, *whole], pieces)
 
 
@@ -57,7 +73,10 @@ def word_vectors(teacher: Teacher, vocabulary: Sequence[str], width: int) -> Ten
     said = teacher.encode(texts, batch=512).float()
     pieces = teacher.piece_vectors()
     entered = torch.stack(
-        [pieces[teacher.tokenizer.encode(text, add_special_tokens=False).ids or [100]].mean(0) for text in texts]
+        [
+            pieces[teacher.tokenizer.encode(text, add_special_tokens=False).ids or [100]].mean(0)
+            for text in texts
+        ]
     )
     entered = entered / entered.norm(dim=1).mean()
     both = torch.cat((0.6 * entered, said), 1)
@@ -67,10 +86,16 @@ def word_vectors(teacher: Teacher, vocabulary: Sequence[str], width: int) -> Ten
     return compressed / compressed.norm(dim=1).mean() * 0.05 * math.sqrt(width)
 
 
-def grammar_pool(config: TrainConfig, common_words: tuple[str, ...]) -> Pairs:
-    """Pairs of the grammar, a part of them outside the domain."""
-    salad = tuple(word for word in common_words if word not in _MEANT_ALONE)
-    return pool(config.pool, config.seed, lambda rng: grammar.sample(rng, 0.14, salad))
+def grammar_pool(
+    config: TrainConfig, common: tuple[str, ...], count: int | None = None, seed: int | None = None
+) -> Pairs:
+    """Different pairs of the grammar, a part of them outside the domain."""
+    salad = tuple(word for word in common if word not in _MEANT_ALONE)
+    return pool(
+        count or config.pool,
+        config.seed if seed is None else seed,
+        lambda rng: grammar.sample(rng, 0.14, salad),
+    )
 
 
 def common_words(teacher: Teacher, count: int = 4_000) -> tuple[str, ...]:
@@ -78,6 +103,15 @@ def common_words(teacher: Teacher, count: int = 4_000) -> tuple[str, ...]:
     return tuple(
         token for token in teacher.vocabulary()[1996:] if token.isascii() and token.isalpha()
     )[:count]
+
+
+def known_words(tokenizer: WordTokenizer) -> tuple[str, ...]:
+    """The whole words that a tokenizer knows."""
+    return tuple(
+        token
+        for token in tokenizer.vocabulary()[words.FIRST_WORD_ID :]
+        if token.isascii() and token.isalpha() and len(token) > 1
+    )
 
 
 def masked(forms: Tensor, config: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -228,7 +262,9 @@ def pretrained(
         network.word.weight.copy_(
             word_vectors(teacher, tokenizer.vocabulary(), network.config.width)
         )
-    texts = [" ".join(command).replace("<", "").replace(">", "") for command, _ in pairs[: config.taught]]
+    texts = [
+        " ".join(command).replace("<", "").replace(">", "") for command, _ in pairs[: config.taught]
+    ]
     vectors_path = folder / f"taught-{config.seed}-{len(texts)}.pt"
     if vectors_path.exists():
         vectors = torch.load(vectors_path, weights_only=True)
@@ -275,8 +311,3 @@ def tuned(
         checkpoint=checkpoint,
         watch=watch,
     )
-
-
-def draw_pool_words(pairs: Pairs, count: int, seed: int) -> Pairs:
-    """Some of the pairs, the same for the same seed."""
-    return random.Random(seed).sample(pairs, min(count, len(pairs)))

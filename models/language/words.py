@@ -72,7 +72,9 @@ def build(words: Sequence[str], pieces: Sequence[str]) -> str:
 
     letters = "abcdefghijklmnopqrstuvwxyz0123456789'äöüßéèêàáíóúñçãåęłşığ"
     known = [*SPECIAL, *CLASS_TOKENS, *letters, *(f"##{letter}" for letter in letters)]
-    vocabulary = {token: index for index, token in enumerate(dict.fromkeys((*known, *words, *pieces)))}
+    vocabulary = {
+        token: index for index, token in enumerate(dict.fromkeys((*known, *words, *pieces)))
+    }
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=40))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     return str(tokenizer.to_str())

@@ -1,0 +1,175 @@
+"""How well commands are understood: exact logical forms, beside a linear SVM on n-grams.
+
+Five-fold: the shipped trunk, which has seen none of the commands, is fine-tuned on four parts and
+measured on the fifth, as is everything it is compared with. With ``--test`` the shipped model
+itself is measured, on pairs that it has not seen.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.report import Row, parser, publish
+from models.language import artifacts, baselines, evaluate
+from models.language.corpus import GENERATED, PARAPHRASED, Example, read_pairs
+from models.language.parser import calibration_of
+from models.language.settings import TrainConfig
+from sage.irp.errors import SageError
+
+EXAMPLES = """  python -m benchmarks.language                   # five folds, fine-tuned: 15 minutes
+  python -m benchmarks.language --quick           # a part of one fold
+  python -m benchmarks.language --test pairs.txt  # the shipped model on unseen pairs"""
+#: A quick run: batches of fine-tuning, and commands measured.
+_QUICK_STEPS, _QUICK_COMMANDS = 60, 100
+
+
+def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
+    """The cross-validated figure."""
+    import torch
+    from rich.progress import Progress
+
+    from models.language import training
+    from models.language.experiment import run_fold
+    from models.language.export import load_trunk
+    from models.language.train import TUNE_POOL
+
+    torch.set_num_threads(2)
+    config = TrainConfig()
+    pool = TUNE_POOL
+    if quick:
+        config = replace(config, tune_steps=_QUICK_STEPS)
+        pool = 4_000
+    base = load_trunk(artifacts.load_file(artifacts.TRUNK))
+    tokenizer = artifacts.load_tokenizer()
+    examples, generated = read_pairs(data), read_pairs(GENERATED)
+    grammar = training.grammar_pool(config, training.known_words(tokenizer), pool)
+    numbers = [0] if quick else range(parts)
+    done = []
+    with Progress() as bar:
+        task = bar.add_task("fine-tuning", total=len(numbers) * config.tune_steps)
+        for number in numbers:
+            done.append(
+                run_fold(
+                    number,
+                    examples,
+                    generated,
+                    grammar,
+                    base,
+                    tokenizer,
+                    config,
+                    parts=parts,
+                    limit=_QUICK_COMMANDS if quick else None,
+                    watch=lambda step, loss: bar.advance(task),
+                )
+            )
+    model = float(np.mean([fold.exact for fold in done]))
+    raw = float(np.mean([fold.svm_raw for fold in done]))
+    delexicalised = float(np.mean([fold.svm_delexicalised for fold in done]))
+    row = Row(
+        "language.exact_val",
+        model - max(raw, delexicalised),
+        "higher",
+        0.0,
+        0.1,
+        {
+            "model": model,
+            "svm_raw": raw,
+            "svm_delexicalised": delexicalised,
+            "most_frequent": float(np.mean([fold.most_frequent for fold in done])),
+        },
+    )
+    first = float(np.mean([one.right[0] for fold in done for one in fold.parses]))
+    how = (
+        f"quick: the first {_QUICK_COMMANDS} commands of one fold of {parts}, "
+        f"{_QUICK_STEPS} batches of fine-tuning instead of {TrainConfig().tune_steps}"
+        if quick
+        else f"{parts} folds, sd {np.std([fold.exact for fold in done]):.3f}"
+    )
+    return [row], (
+        f"exact form {model:.3f} ({first:.3f} after step 1), linear SVM "
+        f"{max(raw, delexicalised):.3f} ({how})"
+    )
+
+
+def test_rows(path: Path, data: Path) -> tuple[list[Row], str]:
+    """The shipped model on other pairs, beside an SVM that learnt from ``data``."""
+    tested, learnt = read_pairs(path), read_pairs(data)
+    card = artifacts.load_card()
+    parser_ = artifacts.load_parser()
+    parses = [evaluate.parse(parser_, one) for one in tested]
+    seen_forms = {one.form for one in learnt}
+    raw = baselines.linear_svm(learnt, baselines.raw)
+    delexicalised = baselines.linear_svm(learnt, baselines.delexicalised)
+    groups: dict[str, tuple[Sequence[int], float, float]] = {
+        "language.exact": (range(len(tested)), 0.72, 0.88),
+        "language.exact_seen": (_where(tested, seen_forms, True), 0.86, 0.95),
+        "language.exact_unseen": (_where(tested, seen_forms, False), 0.25, 0.60),
+    }
+    rows = []
+    for name, (chosen, floor, goal) in groups.items():
+        some = [tested[index] for index in chosen]
+        if not some:
+            continue
+        exact = float(np.mean([parses[index].answered_right for index in chosen]))
+        comparison = {
+            "svm_raw": baselines.exact(raw, some),
+            "svm_delexicalised": baselines.exact(delexicalised, some),
+            "step_1": float(np.mean([parses[index].right[0] for index in chosen])),
+            "commands": float(len(some)),
+        }
+        rows.append(Row(name, exact, "higher", floor, goal, comparison))
+    times = evaluate.latency_ms(parser_, [one.text for one in tested], rounds=1)
+    rows.append(
+        Row(
+            "language.parse_ms_p95",
+            times["parse_p95"],
+            "lower",
+            15.0,
+            5.0,
+            {"parse_p50": times["parse_p50"], "step_p50": times["step_p50"]},
+        )
+    )
+    error = evaluate.calibration_error(parses, calibration_of(card))
+    rows.append(Row("language.ece", error, "lower", 0.10, 0.03))
+    steps = float(np.median([one.stopped for one in parses]))
+    rows.append(Row("language.steps_median", steps, "lower", 10.0, 4.0))
+    return rows, f"exact form {rows[0].value or math.nan:.3f} of {len(tested)} commands"
+
+
+def _where(tested: Sequence[Example], forms: set[str], seen: bool) -> list[int]:
+    return [index for index, one in enumerate(tested) if (one.form in forms) == seen]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    made = parser("language", __doc__ or "", EXAMPLES)
+    made.add_argument("--data", type=Path, default=PARAPHRASED, metavar="FILE", help="pairs")
+    made.add_argument("--folds", type=int, default=5, metavar="N", help="parts (default 5)")
+    made.add_argument(
+        "--test",
+        "--pairs",
+        type=Path,
+        metavar="FILE",
+        help="measure the shipped model on these pairs: odd lines commands, even lines forms",
+    )
+    arguments = made.parse_args(argv)
+    try:
+        if arguments.test is not None:
+            rows, headline = test_rows(arguments.test, arguments.data)
+        else:
+            rows, headline = folds_rows(arguments.data, arguments.folds, arguments.quick)
+    except SageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    publish("language", rows, headline, arguments.json)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,296 @@
+"""Refinement of a form with a network that says what the test wants, and the shipped files."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.language import artifacts, evaluate
+from models.language.corpus import Example, folds, noisy, read_pairs
+from models.language.forms import (
+    IDS,
+    MASK_ID,
+    PAD_ID,
+    SLOTS,
+    VOCABULARY,
+    encode,
+    read,
+    tokens_of,
+)
+from models.language.parser import Calibration, Parser, matching, stable
+from models.language.words import SPECIAL, WordTokenizer, build
+from sage.irp import ConfigError, ModelError
+from sage.skills.entities import CLASS_TOKENS, tag
+
+GO = tokens_of('( go " <room> " )')
+FIND = tokens_of('( find ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <room> " ) ) )')
+
+
+class Scripted:
+    """A backend that answers from a list of (SLOTS, chunks) probabilities, one a step."""
+
+    cost_s = 0.0
+
+    def __init__(self, *steps: np.ndarray) -> None:
+        self.steps = list(steps)
+        self.inputs: list[dict] = []
+
+    def load(self) -> None: ...
+
+    def warm_up(self, runs: int = 3) -> None: ...
+
+    def close(self) -> None: ...
+
+    def infer(self, inputs):
+        step = self.steps[min(len(self.inputs), len(self.steps) - 1)]
+        self.inputs.append({name: value.copy() for name, value in inputs.items()})
+        return {"log_probs": np.log(step)[None], "meaning": np.ones((1, 4), np.float32)}
+
+
+def sure_of(*forms: tuple[tuple[str, ...], float]) -> np.ndarray:
+    """Probabilities that mix some forms."""
+    out = np.full((SLOTS, len(VOCABULARY)), 1e-6, np.float32)
+    for form, share in forms:
+        out[np.arange(SLOTS), list(encode(form))] += share
+    return out / out.sum(1, keepdims=True)
+
+
+def parser_of(*steps: np.ndarray) -> Parser:
+    tokenizer = WordTokenizer(build(["go", "to", "the", "find"], []))
+    return Parser(Scripted(*steps), tokenizer, Calibration(0.0, -1.0, 0.0))
+
+
+def test_a_step_sees_the_words_and_its_own_choices_only() -> None:
+    parser = parser_of(sure_of((GO, 1.0)))
+    draft = parser.begin("go to the kitchen")
+    for _ in range(3):
+        draft = parser.improve(draft)
+    first, second, third = parser.backend.inputs
+    assert set(first) == {"tokens", "slots"}
+    assert (first["slots"] == MASK_ID).all(), "nothing of any target before the first step"
+    assert (first["tokens"] == second["tokens"]).all()
+    predicted = set(encode(GO))
+    for seen in (second, third):
+        assert set(seen["slots"].ravel()) <= predicted | {MASK_ID}
+    assert (second["slots"] == MASK_ID).sum() > (third["slots"] == MASK_ID).sum()
+
+
+def test_the_first_step_already_answers_and_nothing_is_masked_after_the_fourth() -> None:
+    parser = parser_of(sure_of((FIND, 0.9), (GO, 0.1)))
+    draft = parser.improve(parser.begin("find the apple in the kitchen"))
+    assert read(draft.form) == FIND
+    for _ in range(3):
+        draft = parser.improve(draft)
+    assert (draft.slots != MASK_ID).all()
+    assert draft.energy == pytest.approx(-math.log(0.9) * 3, rel=0.5)
+
+
+def test_a_committed_chunk_that_became_doubtful_is_opened_again() -> None:
+    parser = parser_of(sure_of((GO, 1.0)), sure_of((GO, 1.0)), sure_of((FIND, 0.95), (GO, 0.05)))
+    draft = parser.begin("go to the kitchen")
+    for _ in range(4):
+        draft = parser.settle(parser.improve(draft))
+    assert read(draft.form) == FIND
+
+
+def test_projection_gives_the_likeliest_well_formed_form_once_and_for_all() -> None:
+    broken = sure_of((GO, 1.0))
+    broken[0] = 1e-6
+    broken[0, IDS["( find"]] = 0.6  # ( find " <room> " ) is no command
+    broken[0, IDS["( go"]] = 0.4
+    parser = parser_of(broken)
+    draft = parser.improve(parser.begin("to the kitchen"))
+    assert not read(draft.form)
+    settled = parser.settle(draft)
+    assert read(settled.form) == GO
+    assert parser.settle(settled) is settled
+    assert settled.energy == pytest.approx(-math.log(0.4), abs=0.05)
+
+
+def test_what_cannot_be_made_well_formed_is_unknown() -> None:
+    noise = np.full((SLOTS, len(VOCABULARY)), 1e-6, np.float32)
+    noise[:, IDS[")"]] = 1.0
+    parser = parser_of(noise)
+    draft = parser.settle(parser.improve(parser.begin("go")))
+    meaning = parser.answer(draft)
+    assert not meaning.known
+    assert meaning.probability < 0.5
+
+
+def test_the_runner_up_is_the_next_likely_form() -> None:
+    parser = parser_of(sure_of((GO, 0.7), (tokens_of('( go " <location> " )'), 0.3)))
+    meaning = parser.answer(parser.settle(parser.improve(parser.begin("go to the kitchen"))))
+    assert meaning.form == GO
+    assert meaning.runner_up == tokens_of('( go " <location> " )')
+    assert [one.name for one in meaning.entities] == ["kitchen"]
+
+
+def test_stable_needs_the_same_form_and_meaning_twice() -> None:
+    parser = parser_of(sure_of((GO, 1.0)), sure_of((GO, 1.0)), sure_of((FIND, 1.0)))
+    start = parser.begin("go to the kitchen")
+    one = parser.improve(start)
+    two = parser.improve(one)
+    assert not stable(start, one), "there is no meaning before the first step"
+    assert stable(one, two)
+    turned = np.array([1.0, -1.0, 1.0, -1.0], np.float32)
+    from dataclasses import replace
+
+    assert not stable(one, replace(two, meaning=turned))
+    assert not stable(one, replace(two, form=encode(FIND)))
+
+
+@pytest.mark.parametrize("text", ["", "   ", "?!", "go " * 150, "a b c d e f g h " * 8])
+def test_empty_and_endless_texts_are_unknown_without_asking_the_network(text: str) -> None:
+    parser = parser_of(sure_of((GO, 1.0)))
+    draft = parser.settle(parser.improve(parser.begin(text)))
+    assert parser.answer(draft).form == ("UNKNOWN",)
+    assert parser.backend.inputs == []
+    assert draft.energy == 0.0
+
+
+def test_a_restart_names_a_thing_once() -> None:
+    form = tokens_of('( bring ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <location> " ) ) )')
+    tagged = tag("go to the cabinet go to the cabinet and bring me the coke")
+    assert [one.name for one in matching(form, tagged.entities)] == ["cabinet", "coke"]
+    twice = tokens_of(
+        '( put ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <location> " ) ) " <location> " )'
+    )
+    kept = matching(twice, tag("put the coke from the cabinet on the cabinet").entities)
+    assert [one.name for one in kept] == ["coke", "cabinet", "cabinet"]
+
+
+def test_noise_keeps_class_tokens_and_leaves_something() -> None:
+    rng = random.Random(0)
+    words = tokens_of("go to the <room> and find the <object>")
+    for _ in range(500):
+        out = noisy(words, rng, 3.0)
+        assert {"<room>", "<object>"} <= set(out) or not ({"<room>", "<object>"} - set(words))
+        assert out
+
+
+def test_the_tokenizer_cuts_and_knows_class_tokens() -> None:
+    tokenizer = WordTokenizer(build(["go", "kitchen"], ["##s"]))
+    ids = tokenizer.encode(["go", "<room>", "kitchens"])
+    vocabulary = tokenizer.vocabulary()
+    assert [vocabulary[index] for index in ids] == [
+        "[CLS]", "go", "<room>", "kitchen", "##s", "[SEP]",
+    ]  # fmt: skip
+    assert vocabulary[: len(SPECIAL) + len(CLASS_TOKENS)] == [*SPECIAL, *CLASS_TOKENS]
+    assert len(tokenizer.encode(["go"] * 100)) == 34
+    with pytest.raises(ModelError, match="no usable tokenizer"):
+        WordTokenizer("{}")
+
+
+def test_folds_cover_everything_once() -> None:
+    parts = folds(23, 5)
+    assert sorted(np.concatenate(parts)) == list(range(23))
+    with pytest.raises(ConfigError, match=r"folds 1 must be in \[2, 23\]"):
+        folds(23, 1)
+
+
+@pytest.mark.parametrize("content", ["", "one line\n", "a\n( stop )\nb\n"])
+def test_pairs_must_take_turns(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "pairs.txt"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match="take turns"):
+        read_pairs(path)
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_pairs(tmp_path / "absent.txt")
+
+
+def test_calibration_learns_that_high_energy_is_wrong() -> None:
+    def made(energy: float, right: bool) -> evaluate.Parse:
+        example = Example("x", ("x",), "( stop )")
+        form = "( stop )" if right else "UNKNOWN"
+        return evaluate.Parse(example, (right,), (energy,), (1.0,), 1, form, energy, 5.0, 0.0)
+
+    rng = random.Random(0)
+    parses = []
+    for _ in range(600):
+        energy = rng.uniform(0.0, 3.0)
+        parses.append(made(energy, rng.random() < math.exp(-energy)))
+    fit = evaluate.fitted(parses)
+    assert fit.probability(0.05, 5.0) > 0.75
+    assert fit.probability(2.8, 5.0) < 0.3
+    assert evaluate.calibration_error(parses, fit) < 0.12
+
+
+# The shipped files.
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for name in (artifacts.NETWORK, artifacts.TOKENIZER, artifacts.CARD):
+        shutil.copy(artifacts.FOLDER / name, tmp_path / name)
+    return tmp_path
+
+
+def test_shipped_files_match_their_card_and_are_small() -> None:
+    sizes = [
+        len(artifacts.load_file(name))
+        for name in (artifacts.NETWORK, artifacts.TOKENIZER, artifacts.TRUNK)
+    ]
+    assert sizes[0] < 11e6
+    assert sum(sizes) < 30e6
+    assert artifacts.load_tokenizer().size <= 10_000
+
+
+def test_missing_weights_name_file_and_command(copy: Path) -> None:
+    (copy / artifacts.NETWORK).unlink()
+    with pytest.raises(ModelError, match=r"parse\.onnx are missing.*models\.language\.train"):
+        artifacts.load_file(artifacts.NETWORK, copy)
+
+
+@pytest.mark.parametrize("name", [artifacts.NETWORK, artifacts.TOKENIZER])
+def test_one_flipped_bit_is_noticed(copy: Path, name: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(bytes(content))
+    with pytest.raises(ModelError, match=r"do not match their card.*git checkout"):
+        artifacts.load_file(name, copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("files", 3),
+        ("files", {"parse.onnx": 3}),
+        ("chunks", 7),
+        ("calibration", None),
+        ("calibration", {"bias": math.nan, "energy_weight": 0.0, "margin_weight": 0.0}),
+        ("calibration", {"bias": True, "energy_weight": 0.0, "margin_weight": 0.0}),
+        ("calibration", {"bias": 1.0}),
+    ],
+)
+def test_damage_inside_the_card_is_one_line_with_the_remedy(
+    copy: Path, key: str, value: object
+) -> None:
+    card = json.loads((copy / artifacts.CARD).read_text())
+    card[key] = value
+    (copy / artifacts.CARD).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=r"card\.json is damaged \(.*git checkout") as caught:
+        artifacts.load_card(copy)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_damaged_card(copy: Path, text: str) -> None:
+    (copy / artifacts.CARD).write_text(text)
+    with pytest.raises(ModelError, match=r"card\.json"):
+        artifacts.load_card(copy)
+
+
+def test_bytes_that_are_no_network() -> None:
+    with pytest.raises(ModelError, match="no usable ONNX model"):
+        artifacts.load_parser(b"nonsense")
+
+
+def test_padding_is_chunk_zero() -> None:
+    """The weights' format depends on it."""
+    assert (PAD_ID, MASK_ID, len(VOCABULARY)) == (0, 1, artifacts.load_card()["chunks"])

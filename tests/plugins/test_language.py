@@ -1,0 +1,180 @@
+"""The language plugin with its shipped weights: what it understands, and what it declines."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from models.language.corpus import PROBES, read_pairs
+from models.language.forms import MASK_ID
+from plugins.language import LanguageConfig, LanguagePlugin
+from sage.irp import ConfigError, HaltReason, ModelError, PluginError, check_plugin, refine
+from sage.skills.meaning import UNKNOWN, Meaning
+from sage.values import Frame, Observation, Utterance
+
+
+@pytest.fixture(scope="module")
+def language() -> LanguagePlugin:
+    return LanguagePlugin()
+
+
+def heard(text: str) -> Observation:
+    return Observation("test", "speech", 1.5, 0, Utterance(text))
+
+
+def meant(language: LanguagePlugin, text: str) -> Meaning:
+    result = refine(language, heard(text)).result
+    assert isinstance(result, Meaning)
+    return result
+
+
+def test_keeps_the_contract(language: LanguagePlugin) -> None:
+    texts = ["go to the kitchen", "what is the weather like", "", "bring me the coke from the sink"]
+    check_plugin(lambda: language, [heard(text) for text in texts])
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "names"),
+    [
+        ("go to the kitchen", '( go " <room> " )', ["kitchen"]),
+        ("Robot, please drive to the sofa!", '( go " <location> " )', ["sofa"]),
+        ("come back", "( return )", []),
+        ("stop", "( stop )", []),
+        ("find the apple", '( find ( lambda $1 e ( is_a $1 " <object> " ) ) )', ["apple"]),
+        (
+            "look for the mug in the living room",
+            '( find ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <room> " ) ) )',
+            ["mug", "living room"],
+        ),
+        (
+            "find a person in the kitchen",
+            '( find ( lambda $1 e ( person $1 ) ( at $1 " <room> " ) ) )',
+            ["kitchen"],
+        ),
+        (
+            "how many apples are in the kitchen",
+            '( say ( count ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <room> " ) ) ) )',
+            ["apple", "kitchen"],
+        ),
+        (
+            "take the cup from the couch and put it on the table the dining table",
+            '( put ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <location> " ) ) '
+            '" <location> " )',
+            ["mug", "sofa", "dining table"],
+        ),
+    ],
+)
+def test_commands_are_understood(
+    language: LanguagePlugin, text: str, form: str, names: list[str]
+) -> None:
+    meaning = meant(language, text)
+    assert " ".join(meaning.form) == form
+    assert [entity.name for entity in meaning.entities] == names
+    assert meaning.probability > 0.5
+    assert meaning.runner_up != meaning.form
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what is the weather like today",
+        "switch on the light in the kitchen",
+        "boil two eggs",
+        "how are you",
+        "wo ist die küche bitte",
+        "grumble fizzle womp",
+        "",
+        "bring " * 200,
+    ],
+)
+def test_what_is_no_command_is_declined(language: LanguagePlugin, text: str) -> None:
+    meaning = meant(language, text)
+    assert meaning.form == (UNKNOWN,) or meaning.probability < 0.5
+
+
+def test_probes_written_by_hand(language: LanguagePlugin) -> None:
+    """The rates of the model card, with room for rounding on other processors."""
+    right, declined = [], []
+    for one in read_pairs(PROBES):
+        meaning = meant(language, one.text)
+        sure = meaning.known and meaning.probability >= 0.5
+        if one.form == UNKNOWN:
+            declined.append(not sure)
+        else:
+            right.append(sure and " ".join(meaning.form) == one.form)
+    assert np.mean(right) >= 0.93
+    assert np.mean(declined) >= 0.85
+
+
+def test_energy_falls_from_the_first_step_to_the_last(language: LanguagePlugin) -> None:
+    curves = []
+    for one in read_pairs(PROBES)[:60]:
+        state = language.init_state(heard(one.text), {})
+        energies = []
+        for _ in range(5):
+            state = language.project(language.step(state))
+            energies.append(language.energy(state))
+        curves.append(energies)
+    means = np.mean(curves, 0)
+    assert means[-1] <= means[0]
+    assert all(later <= earlier + 0.01 for earlier, later in pairwise(means))
+
+
+def test_easy_commands_stop_early_because_the_meaning_stands(language: LanguagePlugin) -> None:
+    outcome = refine(language, heard("go to the kitchen"))
+    assert outcome.reason is HaltReason.STABLE
+    assert outcome.trajectory.steps <= 3
+    assert outcome.trajectory.saved_steps >= 3
+
+
+def test_meaning_tells_commands_apart(language: LanguagePlugin) -> None:
+    """The [CLS] vector is no constant: halting by it means something."""
+    vectors = []
+    for text in ("go to the kitchen", "how many apples are in the kitchen", "stop", "find the mug"):
+        state = language.step(language.init_state(heard(text), {}))
+        vectors.append(state.draft.meaning / np.linalg.norm(state.draft.meaning))
+    cosines = np.array(vectors) @ np.array(vectors).T
+    assert (cosines[~np.eye(4, dtype=bool)] < language.config.stable_cosine - 0.1).all()
+
+
+def test_the_first_step_sees_nothing_but_masks(language: LanguagePlugin) -> None:
+    state = language.init_state(heard("go to the kitchen"), {"form": '( go " <room> " )'})
+    assert (state.draft.slots == MASK_ID).all()
+
+
+def test_a_restarted_command_is_understood(language: LanguagePlugin) -> None:
+    meaning = meant(language, "go to the cabinet go to the cabinet and find the apple")
+    assert meaning.named("location") == ("cabinet",)
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        "go to the kitchen",
+        Observation("test", "camera", 0.0, 0, Frame(np.zeros((4, 4, 3), np.uint8))),
+        Observation("test", "speech", 0.0, 0, Utterance(None)),  # type: ignore[arg-type]
+    ],
+)
+def test_anything_but_speech_is_refused(language: LanguagePlugin, observation: object) -> None:
+    with pytest.raises(PluginError, match="language"):
+        language.init_state(observation, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_steps": 0}, r"max_steps 0 must be in \[1, 16\]"),
+        ({"stable_cosine": 0.0}, r"stable_cosine 0.0 must be in \(0, 1\]"),
+        ({"threads": 65}, r"threads 65 must be in \[1, 64\]"),
+    ],
+)
+def test_settings_are_checked(values: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        LanguageConfig(**values)
+
+
+def test_corrupt_weights_are_a_model_error() -> None:
+    with pytest.raises(ModelError, match="restore it with"):
+        LanguagePlugin(weights=b"not a model")

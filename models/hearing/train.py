@@ -13,9 +13,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +168,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     content = (FOLDER / ACTIVITY).read_bytes()
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     card: dict[str, Any] = {"model": "hearing", "files": {ACTIVITY: entry}}
-    heard = listen(options.recordings, varied=True)
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        fitted_on = pool.submit(listen, options.recordings, varied=True)
+        measured_on = pool.submit(listen, COMMITTED, varied=False)
+        heard, committed = fitted_on.result(), measured_on.result()
     usable = [item for item in heard if item.features]
     confidence = fit(np.array([i.features for i in usable]), [i.right for i in usable])
     card["confidence"] = {
@@ -178,7 +183,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "accept": ACCEPT,
     }
     _write(card)  # before measuring, since voice activity is checked against it
-    committed = listen(COMMITTED, varied=False)
     card["figures"] = {
         "activity": activity_figures(options.people),
         "development": {**verdicts(heard, confidence), "auc_left_out": cross_validated(heard)},

@@ -23,11 +23,12 @@ PRONUNCIATIONS: Final = MappingProxyType(
     {
         "choco": "CH AO K OW",
         "corridor(3)": "K AO R IH D AO R",
+        "for(4)": "F AO",
         "pringles": "P R IH NG G AH L Z",
         "sideboard": "S AY D B AO R D",
     }
 )
-"""Words of the grammar that the CMU dictionary lacks, in its phones."""
+"""Words of the grammar that the CMU dictionary lacks, or has not as British people say them."""
 
 # What people say for the ontology's names, as far as it is listened for.
 _ALSO_ROOMS: Final = ("lounge", "sitting room", "hallway", "washroom")
@@ -77,7 +78,7 @@ RULES: Final = MappingProxyType(
         # What is carried out.
         "go": "(/4/ go | drive | move | navigate | walk | head) (/4/ to | into) <place>",
         "seek": "(<find> (<thing> | <human>) | <count>) [<where>]",
-        "find": "find | look for | search for | locate | where is | is there",
+        "find": "/4/ find | /3/ look for | search for | locate | /2/ where is | is there",
         "count": "(count | tell me how many) (<things>) [there are]"
         " | how many <things> (are | are there)",
         "home": "come back [to me | here] | go back [home] | return [home | to me] | go home"
@@ -86,7 +87,7 @@ RULES: Final = MappingProxyType(
         " | stand still",
         # What is declined.
         "other": "<carry> (<thing> | it) [<goal>] | put (<thing> | it) <goal>"
-        " | (follow | guide | lead | escort | take | meet) <human> [<goal>]"
+        " | (follow | guide | lead | escort | take | meet) (<human> | me) [<goal>]"
         " | <speak> [to <human>] | (open | close) the door | clean the <furniture>",
         "carry": "bring [me | us] | get [me] | give [me] | fetch | grab | pick up | take | deliver",
         "speak": "say hello | tell me a joke | what time is it | what is your name"
@@ -97,7 +98,7 @@ RULES: Final = MappingProxyType(
         "goal": "(to | on | in | from | at) (me | <human> | the (<room> | <furniture>))",
         "thing": "([the | a] <object> | an <vowel>)",
         "things": "[the] (<objects> | people | persons | things | objects)",
-        "human": "<name> | [a | the] person | someone | somebody | me",
+        "human": "<name> | [a | the] person | someone | somebody",
         "room": _any_of(ROOM_NAMES, _ALSO_ROOMS),
         "furniture": _any_of(furniture_names(), _ALSO_FURNITURE),
         "object": _any_of(OBJECTS, _ALSO_OBJECTS),

@@ -86,6 +86,7 @@ class Told:
     halts: Counter[str] = field(default_factory=Counter)
     drops: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    _explained: bool = False  # the line before said what the traceback is about
 
     @property
     def over(self) -> int:
@@ -109,10 +110,12 @@ class Told:
                         total[f"{plugin} {reason}"] += int(number)
 
     def complaint(self, line: str) -> None:
-        """One line of standard error: a traceback or an error is a fault."""
+        """One line of standard error: an error or a traceback is a fault."""
         self.phases["unheard"] += "was said, and not heard" in line
-        if line.startswith(("Traceback", "ERROR", "error:", "Fatal", "Exception in")):
+        error = line.startswith(("ERROR", "CRITICAL", "error:", "Fatal", "Exception "))
+        if error or (line.startswith("Traceback") and not self._explained):
             self.faults.append(line.strip())
+        self._explained = error
 
 
 @dataclass(slots=True)

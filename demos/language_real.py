@@ -62,6 +62,8 @@ def main() -> None:
     plugin = Watched(LanguageConfig(max_steps=args.max_steps))
     costs_ms: list[float] = []
     steps = obeyed = declined = 0
+    if not args.quiet:
+        print("[?...] is a guess: the slot is still masked for the next step\n")
 
     for said in sentences(args):
         plugin.states.clear()
@@ -101,7 +103,7 @@ def main() -> None:
 
 
 def shown(state: LanguageState) -> str:
-    """The slots of a form: what is committed as it stands, what is still a guess in grey marks."""
+    """The slots of a form: ``[?...]`` is a guess, which the next step sees as a mask."""
     draft = state.draft
     parts = []
     for chunk, slot in zip(draft.form, draft.slots, strict=True):

@@ -66,13 +66,14 @@ def test_what_a_run_says_is_counted() -> None:
         'health t=3.5 plugin=vision state=active detail="restarted"',
     ):
         told.take(line)
-    told.complaint("Traceback (most recent call last):")
+    for line in ("ERROR:sage: it failed", "Traceback (most recent", "WARNING:x", "Traceback (most"):
+        told.complaint(line)
     told.complaint("WARNING:sage.speaking:'come back' was said, and not heard")
     assert told.over == 2
     assert told.phases["unheard"] == 1
     assert told.halts == {"vision budget": 11, "vision max_steps": 2, "control deadline": 7}
     assert told.drops == {"vision superseded": 4, "control superseded": 3, "control stale": 1}
-    assert len(told.faults) == 2
+    assert len(told.faults) == 3  # the first traceback belongs to the error before it
 
 
 def test_memory_is_read_from_the_rollup() -> None:

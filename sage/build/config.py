@@ -36,7 +36,7 @@ class RunConfig:
     robot: str | None = None
     mic: str | None = None
     recogniser: str = "pocketsphinx"
-    parser: ParserName = "grammar"
+    parser: ParserName = "language"
     plugins: tuple[str, ...] = ()
     state_dir: str | None = None
     command_limit_s: float = 240.0

@@ -6,6 +6,7 @@ Forms are those of the GPSR commands dataset (arXiv 1907.01115), and a few of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -31,6 +32,7 @@ from sage.skills.vocabulary import Named, look_up
 SURE = 0.6
 """Below this probability the robot asks instead of doing."""
 
+_OBJECTS = re.compile(r"\b(?:objects?|things?|items?)\b")
 _MAX_TOKENS = 200
 _MAX_DEPTH = 12
 _SORTS = {
@@ -141,6 +143,7 @@ class _Names:
 
     def __init__(self, meaning: Meaning) -> None:
         self._left = list(meaning.entities)
+        self._of_objects = _OBJECTS.search(meaning.text.casefold()) is not None
 
     def take(self, quoted: Quoted) -> Named:
         """The name that stands there; MalformedForm where the command names none."""
@@ -163,6 +166,11 @@ class _Names:
         if entity.name not in _KNOWN[kind]:
             raise MalformedForm(f"{entity.name!r} is no {sort}")
         return Named(kind, entity.name)
+
+    def all_objects(self, quoted: Quoted) -> bool:
+        """Whether a category stands for things of every kind: "the objects", "how many things"."""
+        named = any(entity.sort == "category" for entity in self._left)
+        return quoted.words == "<category>" and not named and self._of_objects
 
     def room_beside(self) -> str | None:
         """A room that the command names and the form does not."""
@@ -318,7 +326,8 @@ def _wanted(node: Node, names: _Names) -> _Wanted:
             (what == "is_a" and thing is None)
             or (what == "name" and (thing is None or thing.sort == PERSON))
         ):
-            thing = names.take(value)
+            if not names.all_objects(value):
+                thing = names.take(value)
         elif what == "at" and isinstance(value, Quoted):
             spot = names.take(value)
             if spot.sort == "room" and room is None:

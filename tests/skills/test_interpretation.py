@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sage.ontology import APARTMENT_FURNITURE, APARTMENT_OBJECTS, ROOM_NAMES, rooms_of
 from sage.skills.grammar import parse
-from sage.skills.intent import Declined, Intent
+from sage.skills.intent import OBJECT, Declined, Intent
 from sage.skills.interpretation import MalformedForm, interpret, tree
 from sage.skills.meaning import UNKNOWN, Entity, Meaning
 
@@ -305,3 +305,14 @@ def test_every_form_of_the_dataset_has_an_answer_that_is_no_misunderstanding() -
         "count the apples on the counter in the kitchen",
         "count the fruits on the counter in the kitchen",
     }
+
+
+def test_a_category_without_a_name_means_objects_of_every_kind() -> None:
+    form = '( count ( lambda $1 e ( and ( is_a $1 " <category> " ) ( at $1 " <location> " ) ) ) )'
+    counter = Entity("location", "counter", "counter")
+    everything = Meaning("how many things are on the counter", tuple(form.split()), (counter,))
+    answer = interpret(everything)
+    assert isinstance(answer, Intent)
+    assert (answer.target, answer.room, answer.location) == (OBJECT, "kitchen", "counter")
+    nothing = Meaning("how many gadgets are on the counter", tuple(form.split()), (counter,))
+    assert isinstance(interpret(nothing), Declined)

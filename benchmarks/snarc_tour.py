@@ -167,7 +167,11 @@ class Tour:
             return
         at_s, what, spots = done
         progress(f"{at_s:6.1f} s  {kind}: {what}")
-        if kind.endswith("away"):
+        shown = not spots or any(
+            self._in_view(x, y, self.record.static_map.room_at(x, y)) for x, y in spots
+        )
+        if kind.endswith("away") or not shown:  # noticed when it comes into view
+            kind = kind if kind.endswith("away") else f"{kind} away"
             self._pending.append(_Pending(kind, at_s, what, spots))
             return
         self.record.events.append(Injected(kind, at_s, at_s, what))
@@ -291,7 +295,7 @@ class Tour:
                 return True
         return False
 
-    def _in_view(self, x_m: float, y_m: float, room: str, slack: float = 1.0) -> bool:
+    def _in_view(self, x_m: float, y_m: float, room: str | None, slack: float = 1.0) -> bool:
         return self._shows(self._world.truth().robot, x_m, y_m, room, slack)
 
     def _shows(self, pose: Pose, x_m: float, y_m: float, room: str | None, slack: float) -> bool:

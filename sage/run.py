@@ -1,4 +1,4 @@
-"""sage run: a robot that sees and drives, in the apartment or with your own devices."""
+"""sage run: a robot that hears, sees and drives, in the apartment or with your own devices."""
 
 from __future__ import annotations
 
@@ -45,12 +45,13 @@ TO_DECLINE = ("what is the weather tomorrow",)
 
 EXAMPLES = """\
 examples:
-  sage run                                        the apartment, a short tour, live view
+  sage run                                        the apartment, eight spoken commands, live view
   sage run --headless --seed 7 --say "find the apple" --say "come back"
   sage run --script commands.txt                  one command a line
   echo "go to the kitchen" | sage run --stdin --headless
   sage run --camera file:clip.mp4 --duration 20   vision on a video, nothing to drive
-  sage run --camera camera:0 --robot python:mybase:Base
+  sage run --camera file:clip.mp4 --mic file:take.wav    what is seen and what is said
+  sage run --camera camera:0 --mic mic: --robot python:mybase:Base
 
 exit codes: 0 every command was done, and ground truth agrees where there is any; 1 one was not;
 2 a wrong option, file or device, which the message names; 130 stopped by Ctrl-C.

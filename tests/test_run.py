@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 BAD = [
@@ -24,6 +27,9 @@ BAD = [
     (["--duration", "0"], "--duration"),
     (["--duration", "nan"], "--duration"),
     (["--seed", "3", "--camera", "file:clip.avi"], "--seed"),
+    (["--mic", "file:/does/not/exist.wav"], "/does/not/exist.wav"),
+    (["--mic", "telephone:"], "mic:"),
+    (["--recogniser", "oracle"], "pocketsphinx"),
 ]
 
 
@@ -74,8 +80,36 @@ def test_a_command_is_carried_out_and_ground_truth_agrees(tmp_path: Path) -> Non
     assert "I am in the bathroom" in done.stdout
     assert "ground truth agrees: the robot is in the bathroom" in done.stdout
     assert "1 of 1 commands done" in done.stdout
-    (sheet,) = tmp_path.glob("runs/2*/contact_sheet.png")
-    assert sheet.read_bytes().startswith(b"\x89PNG")
+    (folder,) = tmp_path.glob("runs/2*")
+    assert (folder / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert folder.samefile(tmp_path / "runs" / "latest")
+    # Played into the microphone, heard, understood by the language model, recorded.
+    assert "heard t=" in done.stdout
+    lines = [json.loads(line) for line in (folder / "telemetry.jsonl").read_text().splitlines()]
+    told = {line["event"] for line in lines}
+    assert {"header", "heard", "parsed", "task", "finished", "cycle", "scored", "end"} <= told
+    (command,) = json.loads((folder / "summary.json").read_text())["commands"]
+    assert (command["state"], command["truth"]) == ("done", True)
+    assert "I am in the bathroom" in (folder / "report.html").read_text()
+
+
+def test_what_is_said_in_a_recording_is_understood_where_nothing_can_be_driven(
+    tmp_path: Path,
+) -> None:
+    from sage.worlds.apartment.voices import recording_for
+
+    take = recording_for("bring me the coke").path
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    for _ in range(20):
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    writer.release()
+    done = sage(
+        "--camera", f"file:{clip}", "--mic", f"file:{take}", "--state", "none", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'text="bring me the coke"' in done.stdout
+    assert "cannot take hold of" in done.stdout
 
 
 def test_what_is_not_understood_is_asked_back_and_fails_the_run(tmp_path: Path) -> None:

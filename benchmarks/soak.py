@@ -58,6 +58,7 @@ PHASES = (*OVER, "unheard")
 _WARM_UP = 0.2
 _WORLD = "sage.worlds.apartment.server"
 _WAITING = 2  # commands that the run has in hand beyond those that are over
+_SPEAKS_AFTER_S = 5.0  # a run's first word comes this long after its start at most
 _GRACE_S = 60.0  # for its last words, and 5 % of the time that the report is about
 _BLOCK_S = 20.0
 _REPLICAS = 300
@@ -67,10 +68,15 @@ _COUNTS = re.compile(r"\b(halt|drop)=(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The processes of a run at one moment; memory in MB (10^6 bytes)."""
+    """The processes of a run at one moment; memory in MB (10^6 bytes).
+
+    ``rss_mb`` and ``heap_mb`` (anonymous memory) are of all of them but the world, ``main_mb`` of
+    the runtime's own process alone.
+    """
 
     at_s: float
     rss_mb: float
+    main_mb: float
     heap_mb: float
     world_mb: float
     threads: int
@@ -80,12 +86,13 @@ class Sample:
 
 @dataclass(slots=True)
 class Told:
-    """What a run says of itself, line by line."""
+    """What a run says of itself, line by line; ``began`` is set once it speaks."""
 
     phases: Counter[str] = field(default_factory=Counter)
     halts: Counter[str] = field(default_factory=Counter)
     drops: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    began: threading.Event = field(default_factory=threading.Event)
     _explained: bool = False  # the line before said what the traceback is about
 
     @property
@@ -95,6 +102,7 @@ class Told:
 
     def take(self, line: str) -> None:
         """One line of ``--headless``."""
+        self.began.set()
         if line.startswith("task "):
             if found := re.search(r" phase=(\w+) ", line):
                 self.phases[found[1]] += 1
@@ -153,7 +161,7 @@ def memory_kb(rollup: str) -> tuple[int, int]:
 
 def look(root: int, at_s: float) -> Sample | None:
     """The run now; None where it has just ended."""
-    rss_kb = heap_kb = world_kb = threads = files = processes = 0
+    rss_kb = main_kb = heap_kb = world_kb = threads = files = processes = 0
     for pid in tree(root):
         folder = Path("/proc") / str(pid)
         try:
@@ -168,10 +176,11 @@ def look(root: int, at_s: float) -> Sample | None:
                 return None
             continue
         rss_kb, heap_kb, processes = rss_kb + resident, heap_kb + anonymous, processes + 1
-    scale = 1024 / 1e6
-    return Sample(
-        at_s, rss_kb * scale, heap_kb * scale, world_kb * scale, threads, files, processes
+        main_kb += resident if pid == root else 0
+    rss_mb, main_mb, heap_mb, world_mb = (
+        kb * 1024 / 1e6 for kb in (rss_kb, main_kb, heap_kb, world_kb)
     )
+    return Sample(at_s, rss_mb, main_mb, heap_mb, world_mb, threads, files, processes)
 
 
 def theil_sen(at: np.ndarray, values: np.ndarray) -> float:
@@ -212,17 +221,15 @@ def slope_pct_per_h(
 def live(seed: int, seconds: float, folder: Path, bar: Progress, task: TaskID) -> Life:
     """One ``sage run`` for so many seconds, or until it dies."""
     folder.mkdir()
-    command = [
-        *(sys.executable, "-m", "sage.run", "--headless", "--stdin", "--seed", str(seed)),
-        *(
-            "--duration",
-            f"{seconds:g}",
-            "--state",
-            str(folder / "state"),
-            "--out",
-            str(folder / "runs"),
-        ),
-    ]
+    options = {
+        "--seed": seed,
+        "--duration": seconds + _SPEAKS_AFTER_S,
+        "--state": folder / "state",
+        "--out": folder / "runs",
+    }
+    command = [sys.executable, "-m", "sage.run", "--headless", "--stdin"]
+    for name, value in options.items():
+        command += [name, str(value)]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -246,9 +253,13 @@ def live(seed: int, seconds: float, folder: Path, bar: Progress, task: TaskID) -
     samples: list[Sample] = []
     said, endless = 0, itertools.cycle(COMMANDS)
     patience_s = 1.05 * seconds + _GRACE_S
-    began_s = time.perf_counter()
     before = bar.tasks[task].completed
     try:
+        began_s = time.perf_counter()  # it loads; the time counts from its first word on
+        while process.poll() is None and not told.began.wait(0.1):
+            if time.perf_counter() - began_s > _GRACE_S:
+                break
+        began_s = time.perf_counter()
         while process.poll() is None:
             at_s = time.perf_counter() - began_s
             if at_s > patience_s:
@@ -355,6 +366,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     at_s = [sample.at_s for sample in warm]
     rss = [sample.rss_mb for sample in warm]
     slope, low, high = slope_pct_per_h(at_s, rss)
+    main_slope = slope_pct_per_h(at_s, [sample.main_mb for sample in warm], replicas=1)[0]
     heap_slope = slope_pct_per_h(at_s, [sample.heap_mb for sample in warm], replicas=1)[0]
     world_slope = slope_pct_per_h(at_s, [sample.world_mb for sample in warm], replicas=1)[0]
     phases = sum((life.told.phases for life in lives), Counter())
@@ -385,6 +397,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "low": low,
                 "high": high,
                 "mean MB": statistics.fmean(rss),
+                "runtime's process": main_slope,
                 "anonymous only": heap_slope,
                 "world": world_slope,
                 "world MB": statistics.fmean(sample.world_mb for sample in warm),
@@ -410,7 +423,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         quick=args.quick,
         seed=args.seed,
         samples=[
-            {"at_s": s.at_s, "rss_mb": s.rss_mb, "heap_mb": s.heap_mb, "world_mb": s.world_mb}
+            {
+                "at_s": s.at_s,
+                "rss_mb": s.rss_mb,
+                "main_mb": s.main_mb,
+                "heap_mb": s.heap_mb,
+                "world_mb": s.world_mb,
+            }
             for s in longest.samples
         ],
         halts=dict(halts),

@@ -8,6 +8,7 @@ itself is measured, on pairs that it has not seen.
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,13 +32,14 @@ _QUICK_STEPS, _QUICK_COMMANDS = 60, 100
 
 def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
     """The cross-validated figure."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads would wait spinning
     import torch
     from rich.progress import Progress
 
     from models.language import training
     from models.language.experiment import run_fold
     from models.language.export import load_trunk
-    from models.language.train import TUNE_POOL
+    from models.language.pipeline import TUNE_OUTSIDE, TUNE_POOL
 
     torch.set_num_threads(2)
     config = TrainConfig()
@@ -48,7 +50,7 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
     base = load_trunk(artifacts.load_file(artifacts.TRUNK))
     tokenizer = artifacts.load_tokenizer()
     examples, generated = read_pairs(data), read_pairs(GENERATED)
-    grammar = training.grammar_pool(config, training.known_words(tokenizer), pool)
+    grammar = training.grammar_pool(config, training.known_words(tokenizer), pool, TUNE_OUTSIDE)
     numbers = [0] if quick else range(parts)
     done = []
     with Progress() as bar:

@@ -203,10 +203,8 @@ def page(card: dict[str, Any]) -> str:
             "| energy (nats) | " + " | ".join(f"{v:.3f}" for v in f["all_energy_by_step"]) + " |",
             "",
             f"Stopped when stable: exact {f['all_exact']:.3f} after {f['all_steps_mean']:.2f} "
-            f"steps on "
-            f"average; all steps: {f['all_exact_all_steps']:.3f}. Steps that do not raise the "
-            f"energy: "
-            f"{f['all_steps_that_lower_energy']:.1%}.",
+            f"steps on average; all steps: {f['all_exact_all_steps']:.3f}. Steps that do not "
+            f"raise the energy: {f['all_steps_that_lower_energy']:.1%}.",
             "",
         ]
     own, every, probes = figures["grammar_own"], figures["grammar"], figures["probes"]
@@ -214,14 +212,12 @@ def page(card: dict[str, Any]) -> str:
     lines += [
         "## What this robot does, and what is outside",
         "",
-        f"- {own['commands']} commands drawn anew from the grammar, with noise, the robot's own kinds "
-        f"(go, come "
-        f"back, stop, find, count): {own['exact']:.3f} exact ({own['exact_by_step'][0]:.3f} after "
-        "step 1).",
+        f"- {own['commands']} commands drawn anew from the grammar, with noise, of the robot's own "
+        f"kinds (go, come back, stop, find, count): {own['exact']:.3f} exact "
+        f"({own['exact_by_step'][0]:.3f} after step 1).",
         f"- {every['commands']} of all kinds, a quarter outside the domain: {every['exact']:.3f} "
         f"exact; outside, {every['declined']:.3f} declined at a threshold of 0.5; calibration "
-        f"error "
-        f"{every['calibration_error']:.3f}.",
+        f"error {every['calibration_error']:.3f}.",
         f"- {probes['commands']} commands and {probes['outside']} others written by hand "
         f"(`probes.txt`): {probes['accepted_right']:.3f} of the commands understood and accepted, "
         f"{probes['declined']:.3f} of the others declined ({probes['read_as_unknown']:.3f} read as "

@@ -93,9 +93,9 @@ def noisy(words: Sequence[str], rng: random.Random, rate: float = 1.0) -> tuple[
         elif 0.075 <= roll < 0.095 and len(word) > 3 and word[0] != "<":
             word = _misspelt(word, rng)
         out.append(word)
-        if roll > 0.99:
+        if 0.1 <= roll < 0.115:
             out.append(rng.choice(_FILLERS))
-        elif 0.97 < roll <= 0.98:
+        elif 0.115 <= roll < 0.125:
             out.append(word)
     if rng.random() < 0.05 * rate and len(out) > 3:  # "go to the go to the kitchen"
         length = rng.randint(1, min(5, len(out) - 1))

@@ -176,6 +176,32 @@ _UNABLE: Final = (
         "|) to the <location>"
     ),
 )
+_PLACED: Final = (
+    "(wash|dry|clean|cook|heat|cut|peel|slice|smash|paint|burn|hide|eat|drink|lick|kick|weigh|sell"
+    "|steal|open|close|fill|empty|fold|iron|repair|draw|photograph|stack|sort|melt|crush|bury|rinse"
+    "|scrub|polish|unpack|taste|steam|toast|stir|chill|defrost|disinfect|measure|decorate|water"
+    "|feed|brush|wrap|glue|hammer|chew|swallow|juggle|bounce|scratch|spill|check out|label|rent)"
+    " (the|my|a|some|that|these|all the|) (<object>|<category>|flowers|dishes|floor|shirt|cat)"
+    " (|{on} <location>|in the <room>|from the <location>|with <name>|for <name>|before dinner)",
+    "(sing|play|talk|argue|fight|eat|sleep|study|exercise|pray|laugh|chat|gossip|wrestle"
+    "|cook|flirt)"
+    " (with|for|about) <name> (|{in} <room>|{on} <location>|tonight)",
+    "(there is|there's|i see|i saw|i left|i put|we have|she has|he found|<name> has|<name> took)"
+    " (the|a|my|some|an) <object> (in the <room>|{on} <location>|yesterday|again)",
+    "(<name>|my brother|the dog|the cat|a person|someone) (is|was|lives|sleeps|sat|stood|works)"
+    " (in the <room>|{on} <location>|in the <room> yesterday)",
+    "(<object>|<category>|<name>|<location>) (<object>|<location>|and|<name>) (<location>|<room>"
+    "|<object>|and <object>)",
+    "(the|a) <object> (and the|and a|or the|with the) <object> (|{on} <location>|in the <room>)",
+    "(put|place|take|grab|move|pick up|hold|lift|get rid of) (the|a|my|that) <object> (|and|then)",
+    "(is|are|was) (the|my) (<object>|<category>|<location>) (still|already|really|too|very)"
+    " (warm|good|open|full|heavy|dangerous|there|yours|cheap|big|on fire|sweet|free)",
+    "(the|this|my) (<location>|<room>|<object>|<name>) (makes|needs|wants|feels|sounds"
+    "|costs|became)"
+    " (a|some|very|too|like|no) (noise|repair|money|loud|old|problem|salt|cleaning|sense)",
+    "what (do|does|did) (<name>|the <object>|you|the <location>|people) (want|cost|look like|eat"
+    "|like|need|think of the <object>|do in the <room>|have on the <location>)",
+)
 _HALF: Final = (
     "(bring|give|hand|get|fetch|pass|deliver) (me|)(| the| a| some)",
     "(go|move|navigate|drive|walk|head) (to|to the|into|into the|from|over|near the)",
@@ -242,8 +268,10 @@ def outside(rng: random.Random, common_words: tuple[str, ...] = ()) -> str:
     kind = rng.random()
     if kind < 0.28:
         return draw(rng.choice(_CHAT), rng)
-    if kind < 0.62:
+    if kind < 0.48:
         return draw(rng.choice(_UNABLE), rng)
+    if kind < 0.64:
+        return draw(rng.choice(_PLACED), rng)
     if kind < 0.78:
         return draw(rng.choice(_HALF), rng)
     if kind < 0.82:

@@ -33,7 +33,7 @@ class TrainConfig:
     steps: int = 2_000
     batch: int = 64
     learning_rate: float = 5e-4
-    tune_steps: int = 320
+    tune_steps: int = 300
     tune_batch: int = 48
     tune_learning_rate: float = 2.5e-4
     all_masked: float = 0.4

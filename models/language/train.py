@@ -14,27 +14,14 @@ people's paraphrases. Data: ../shared/data/gpsr.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
+import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from models.language import artifacts
+from sage.irp.errors import ConfigError, SageError
 
-from models.language import artifacts, training
-from models.language.card import make_card, summary
-from models.language.corpus import GENERATED, PARAPHRASED, pairs_of, read_pairs
-from models.language.experiment import Fold, run_fold
-from models.language.export import load_trunk, serialised, trunk_bytes
-from models.language.settings import TrainConfig
-from models.language.teacher import Teacher
-from models.language.training import Pupil
-from models.language.words import WordTokenizer
-from sage.irp.errors import SageError
-
-TUNE_POOL: Final = 20_000
-"""Commands of the grammar that fine-tuning goes on with."""
 CHECKPOINTS: Final = Path(__file__).parents[2] / "build" / "language"
 
 
@@ -56,98 +43,33 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _trunk(config: TrainConfig, output: Path, folder: Path, bar: Progress) -> None:
-    """The first training; writes the trunk and the tokenizer."""
-    folder = folder / config.digest
-    teacher = Teacher()
-    pairs = training.grammar_pool(config, training.common_words(teacher))
-    generated = pairs_of(read_pairs(GENERATED))
-    text = training.vocabulary_from(teacher, pairs + generated, config)
-    task = bar.add_task("trunk", total=config.steps)
-    pupil = training.pretrained(
-        config,
-        WordTokenizer(text),
-        pairs,
-        generated,
-        teacher,
-        folder,
-        watch=lambda step, loss: bar.update(task, completed=step),
-    )
-    output.mkdir(parents=True, exist_ok=True)
-    (output / artifacts.TOKENIZER).write_text(text, encoding="utf-8")
-    (output / artifacts.TRUNK).write_bytes(trunk_bytes(pupil))
-
-
-def _tune(
-    config: TrainConfig, output: Path, folder: Path, parts: int, bar: Progress
-) -> tuple[list[Fold], Pupil]:
-    """The folds, and the network to ship, which learns from all commands."""
-    content = (output / artifacts.TRUNK).read_bytes()
-    base = load_trunk(content)
-    folder = folder / f"{config.digest}-{hashlib.sha256(content).hexdigest()[:10]}"
-    tokenizer = WordTokenizer((output / artifacts.TOKENIZER).read_text(encoding="utf-8"))
-    grammar = training.grammar_pool(config, training.known_words(tokenizer), TUNE_POOL)
-    examples, generated = read_pairs(PARAPHRASED), read_pairs(GENERATED)
-    task = bar.add_task("fine-tuning", total=(parts + 1) * config.tune_steps)
-
-    def watch(step: int, loss: float) -> None:
-        bar.advance(task)
-
-    pupil = training.tuned(
-        base,
-        config,
-        tokenizer,
-        pairs_of(examples),
-        pairs_of(generated),
-        grammar,
-        seed=config.seed,
-        checkpoint=folder / "shipped.pt",
-        watch=watch,
-    )
-    done = []
-    for number in range(parts):
-        fold = run_fold(
-            number,
-            examples,
-            generated,
-            grammar,
-            base,
-            tokenizer,
-            config,
-            parts=parts,
-            folder=folder,
-            watch=watch,
-        )
-        bar.console.print(
-            f"fold {number + 1} of {parts}: exact {fold.exact:.3f}, linear SVM "
-            f"{max(fold.svm_raw, fold.svm_delexicalised):.3f}"
-        )
-        done.append(fold)
-    return done, pupil
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = _arguments(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.ERROR, format="%(asctime)s %(message)s")
     logging.getLogger("models.language").setLevel(logging.INFO)
-    logging.getLogger("root").setLevel(logging.ERROR)  # the quantiser warns of every tensor
-    torch.set_num_threads(max(arguments.threads, 1))
-    config, output = TrainConfig(), arguments.output
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    # Before torch is loaded: its threads would wait spinning, and slow each other down tenfold
+    # where other work shares the processor.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        folds: list[Fold] = []
-        old: dict[str, Any] | None = None
+        if not 1 <= arguments.threads <= 64:
+            raise ConfigError(f"--threads {arguments.threads} must be in [1, 64]")
+        if arguments.folds != 0 and not 2 <= arguments.folds <= 100:
+            raise ConfigError(f"--folds {arguments.folds} must be 0 or in [2, 100]")
+        from models.language import pipeline
+        from models.language.card import summary
+
         if arguments.evaluate_only:
-            old = artifacts.load_card(output)
+            card = pipeline.measure(arguments.output)
         else:
-            with Progress(*columns, TimeRemainingColumn()) as bar:
-                if not arguments.from_trunk:
-                    _trunk(config, output, arguments.checkpoints, bar)
-                folds, pupil = _tune(config, output, arguments.checkpoints, arguments.folds, bar)
-            (output / artifacts.NETWORK).write_bytes(serialised(pupil.network, quantised=True))
-        card = make_card(output, config, folds, old)
-        print(f"wrote {output / 'CARD.md'}")
+            card = pipeline.train(
+                arguments.output,
+                arguments.checkpoints,
+                arguments.folds,
+                arguments.threads,
+                from_trunk=arguments.from_trunk,
+            )
+        print(f"wrote {arguments.output / 'CARD.md'}")
         print(summary(card))
     except SageError as error:
         print(error)

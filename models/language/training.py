@@ -87,14 +87,14 @@ def word_vectors(teacher: Teacher, vocabulary: Sequence[str], width: int) -> Ten
 
 
 def grammar_pool(
-    config: TrainConfig, common: tuple[str, ...], count: int | None = None, seed: int | None = None
+    config: TrainConfig, common: tuple[str, ...], count: int | None = None, outside: float = 0.14
 ) -> Pairs:
-    """Different pairs of the grammar, a part of them outside the domain."""
+    """Different pairs of the grammar, a share of them outside the domain."""
     salad = tuple(word for word in common if word not in _MEANT_ALONE)
     return pool(
         count or config.pool,
-        config.seed if seed is None else seed,
-        lambda rng: grammar.sample(rng, 0.14, salad),
+        config.seed,
+        lambda rng: grammar.sample(rng, outside, salad),
     )
 
 
@@ -299,7 +299,7 @@ def tuned(
 ) -> Pupil:
     """The second training, from a copy of ``base``: mostly on what people said."""
     torch.manual_seed(seed)
-    sources = [Source(paraphrased, 0.66), Source(generated, 0.1), Source(pairs, 0.24)]
+    sources = [Source(paraphrased, 0.6), Source(generated, 0.08), Source(pairs, 0.32)]
     source = batches(sources, tokenizer, config.tune_batch, seed)
     return train(
         copy.deepcopy(base),

@@ -36,11 +36,34 @@ _SORTS: Final = {
     "category": "category",
 }
 _ARTICLES: Final = frozenset(
-    "the a an my your our his her their this that these those some any another".split()
+    [
+        "the",
+        "a",
+        "an",
+        "my",
+        "your",
+        "our",
+        "his",
+        "her",
+        "their",
+        "this",
+        "that",
+        "these",
+        "those",
+        "some",
+        "any",
+        "another",
+    ]
 )
-# Words that the ontology knows and that mean something else, or nothing, in a command.
-_NOT_ALONE: Final = frozenset("dining washing center baby bars boxes hobs dish pass glas".split())
+# Words of their own, one letter away from a name.
+_NOT_ALONE: Final = frozenset(
+    (
+        *("slower", "freeze", "dressed", "stores", "stones", "tracks", "showed", "towers"),
+        *("halfway", "chains", "counted"),
+    )
+)
 _LONGEST: Final = 4  # words of a name: "a bottle of coca cola" starts after the article
+_RESTART: Final = 6  # words that a speaker may say again
 _MIN_SLIP_CHARS: Final = 6
 _WORDS: Final = re.compile(r"<[a-z]+>|[^\W_]+(?:'[^\W_]+)*|'[^\W_]+")
 _SPOKEN_CLASSES: Final = re.compile(r"<\s*([a-z]+)\s*\d*\s*>")
@@ -65,7 +88,10 @@ _PATTERNS: Final[tuple[tuple[str, Callable[[re.Match[str]], str], str], ...]] = 
     (
         "whattosay",
         lambda m: "what day tomorrow is",
-        r"what day (?:it is |it will be |is |will be )?tomorrow(?: is| will be)?|tomorrow's (?:day|date)",
+        (
+            r"what day (?:it is |it will be |is |will be )?tomorrow(?: is| will be)?|tomorrow's "
+            r"(?:day|date)"
+        ),
     ),
     (
         "whattosay",
@@ -131,6 +157,21 @@ def plain_words(text: str) -> list[str]:
     return words
 
 
+def without_restarts(words: list[str]) -> list[str]:
+    """The words, said once where a speaker said them twice in a row.
+
+    "go to the go to the kitchen" is "go to the kitchen"; at most six words are looked back at.
+    """
+    out: list[str] = []
+    for word in words:
+        out.append(word)
+        for count in range(min(_RESTART, len(out) // 2), 0, -1):
+            if out[-count:] == out[-2 * count : -count]:
+                del out[-count:]
+                break
+    return out
+
+
 def tag(text: str) -> Tagged:
     """Replace what the ontology knows in a command by class tokens.
 
@@ -140,7 +181,7 @@ def tag(text: str) -> Tagged:
     """
     words: list[str] = []
     entities: list[Entity] = []
-    for piece, entity in _pieces(plain_words(text)):
+    for piece, entity in _pieces(without_restarts(plain_words(text))):
         words.append(piece)
         if entity is not None:
             entities.append(entity)

@@ -63,10 +63,27 @@ def test_every_name_of_the_ontology_is_found() -> None:
 
 
 def test_there_is_one_entity_for_every_class_token() -> None:
-    for text in ("<room> <room> kitchen", "bring the apple to <name> and Alex", "<whattosay>"):
+    for text in ("<room> or kitchen", "bring the apple to <name> and Alex", "<whattosay>"):
         tagged = tag(text)
         tokens = [word for word in tagged.words if word in CLASS_TOKENS]
         assert [f"<{one.sort}>" for one in tagged.entities] == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("go to the go to the kitchen", "go to the <room>"),
+        ("stop stop stop", "stop"),
+        ("go to the cabinet go to the cabinet and stop", "go to the <location> and stop"),
+        ("put the cup on the sink on the sink", "put the <object> on the <location>"),
+        (
+            "take the cup from the sink to the bed",
+            "take the <object> from the <location> to the <location>",
+        ),
+    ],
+)
+def test_what_is_said_twice_in_a_row_counts_once(text: str, words: str) -> None:
+    assert tag(text).text == words
 
 
 def test_people_in_general_are_no_names() -> None:

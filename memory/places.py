@@ -160,14 +160,14 @@ class PlaceMemory:
         return best
 
     def _room(self, x_m: float, y_m: float) -> str | None:
-        """The room of a point, to 10 cm: asked once for each such square."""
+        """The room of a point, to 25 cm: asked once for each such square."""
         if self._room_at is None:
             return None
-        square = math.floor(10.0 * x_m), math.floor(10.0 * y_m)
+        square = math.floor(4.0 * x_m), math.floor(4.0 * y_m)
         if square not in self._rooms:
             if len(self._rooms) > _KNOWN_SQUARES:
                 self._rooms.clear()
-            self._rooms[square] = self._room_at(0.1 * square[0] + 0.05, 0.1 * square[1] + 0.05)
+            self._rooms[square] = self._room_at(0.25 * square[0] + 0.125, 0.25 * square[1] + 0.125)
         return self._rooms[square]
 
     def _match(self, scene: Scene, pose: Pose, room: str | None) -> set[int]:

@@ -209,12 +209,8 @@ class Remembered:
         """Remember one; ValueError if its dimension is another than the first one's."""
         if self._count:
             self._check(embedding)
-        room = self._columns.shape[1]
-        if self._count == room and room < self._capacity:
-            wider = min(max(256, 2 * room), self._capacity)
-            grown = np.zeros((len(embedding), wider), dtype=np.float32)
-            grown[:, :room] = self._columns if room else 0.0
-            self._columns = grown
+        else:  # all of it now: a robot that runs for months must not find out later
+            self._columns = np.full((len(embedding), self._capacity), 0.0, dtype=np.float32)
         self._columns[:, self._count % self._capacity] = embedding
         self._count += 1
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from sage.irp.errors import SageError
 from sage.navigation.navigator import Navigator
 from sage.skills.agent import Agent, Report
@@ -22,8 +24,6 @@ from sage.worlds.apartment.truth import Truth
 _SHEET_FRAMES = 12
 _SHOWN_CHARS = 200
 _PICTURED_COMMANDS = 40
-_WAY_POSES = 20_000
-_WAY_STEP_M = 0.03
 _EXIT_INTERRUPTED = 130
 
 
@@ -146,6 +146,39 @@ class Robot:
     start: Pose
 
 
+class Way:
+    """Where the robot went, in memory that does not grow: when it is full, every other pose goes.
+
+    Args:
+        capacity: poses that fit.
+        step_m: poses are at least so far apart; twice as far after each thinning.
+    """
+
+    def __init__(self, capacity: int = 8192, step_m: float = 0.03) -> None:
+        self._rows = np.full((capacity, 4), np.nan)
+        self._count = 0
+        self._step_m = step_m
+
+    def add(self, at_s: float, pose: Pose) -> None:
+        """The robot is here now."""
+        if self._count:
+            _, x_m, y_m, _ = self._rows[self._count - 1]
+            if pose.distance_to(x_m, y_m) <= self._step_m:
+                return
+        if self._count == len(self._rows):
+            kept = self._rows[::2]
+            self._rows[: len(kept)] = kept.copy()
+            self._count = len(kept)
+            self._step_m *= 2.0
+        self._rows[self._count] = at_s, pose.x_m, pose.y_m, pose.yaw_rad
+        self._count += 1
+
+    def poses(self) -> tuple[tuple[float, Pose], ...]:
+        """When (seconds of the runtime's clock) and where, oldest first."""
+        rows = self._rows[: self._count].tolist()
+        return tuple((at_s, Pose(x_m, y_m, yaw_rad)) for at_s, x_m, y_m, yaw_rad in rows)
+
+
 @dataclass(frozen=True, slots=True)
 class _Ended:
     """A command at its end: the report, ground truth at that moment, and the last frame."""
@@ -188,7 +221,7 @@ class Recorder:
         self._said: dict[int, tuple[str, bool]] = {}
         self._last: tuple[UInt8Array, Scene] | None = None
         self._seen: deque[tuple[UInt8Array, Scene, str]] = deque(maxlen=_SHEET_FRAMES)
-        self._way: deque[tuple[float, Pose]] = deque(maxlen=_WAY_POSES)
+        self._way = Way()
         self._kept = 0
 
     def __call__(self, event: Event) -> None:
@@ -224,9 +257,7 @@ class Recorder:
             self._last = frame.rgb, scene
             if robot is not None:
                 pose = robot.navigator.pose_at(scene.captured_s)
-                way = self._way
-                if not way or way[-1][1].distance_to(pose.x_m, pose.y_m) > _WAY_STEP_M:
-                    way.append((scene.captured_s, pose))
+                self._way.add(scene.captured_s, pose)
             elif len(self._seen) < _SHEET_FRAMES:
                 before = self._seen[-1][1].captured_s if self._seen else -1e9
                 if scene.captured_s - before > 1.0:
@@ -252,7 +283,7 @@ class Recorder:
             sheet,
             interrupted,
             self._problem,
-            way=tuple(self._way),
+            way=self._way.poses(),
             kept=self._kept,
             driven=self._robot is not None,
         )
@@ -347,7 +378,7 @@ class Recorder:
         grid = robot.navigator.snapshot()
         return floor_plan(
             robot.navigator.static_map,
-            tuple(pose for _, pose in self._way),
+            tuple(pose for _, pose in self._way.poses()),
             [
                 Mark(robot.start.x_m, robot.start.y_m, "start", "start"),
                 *(Mark(s.x_m, s.y_m, s.label, "found") for s in robot.sightings.all()),

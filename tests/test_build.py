@@ -9,27 +9,27 @@ import pytest
 from orchestrator import LockStep
 from sage.build import RunConfig, Runtime, build
 from sage.clock import VirtualClock
+from sage.hearing import RATE_HZ
 from sage.irp.errors import ConfigError
-from sage.telemetry import Event, Moved, Saw
+from sage.telemetry import Event, Heard, Moved, Parsed, Saw, Scored
 from sage.values import Twist
 from sage.worlds.apartment.judge import judge
+from sage.worlds.apartment.voices import recording_for
 
 
 class Trip:
     """A runtime in lock-step, and what it told."""
 
     def __init__(self, runtime: Runtime, clock: VirtualClock) -> None:
-        assert runtime.agent is not None
         assert runtime.body is not None
         self.runtime, self.clock = runtime, clock
         self.agent, self.body = runtime.agent, runtime.body
         self.told: list[Event] = []
         runtime.telemetry.subscribe(self.told.append)
-        source = runtime.source
         self.driver = LockStep(
-            runtime.orchestrator, clock, lambda dt_s: source.pump(clock.now_s() + dt_s)
+            runtime.orchestrator, clock, lambda dt_s: runtime.pump(clock.now_s() + dt_s)
         )
-        source.start(runtime.take)
+        runtime.begin()
 
     def go_on(self, seconds: float) -> None:
         self.driver.run_until(self.clock.now_s() + seconds, done=lambda: False)
@@ -94,3 +94,24 @@ def test_lanes_that_the_runtime_needs_must_be_there() -> None:
             clock=VirtualClock(),
             lockstep=True,
         )
+
+
+def test_a_spoken_stop_ends_a_drive_and_is_remembered(trip: Trip) -> None:
+    trip.go_on(0.5)
+    trip.agent.hear("go to the bathroom")
+    trip.go_on(3.0)
+    speaker = trip.runtime.listening.loudspeaker
+    assert speaker is not None
+    speaker.play(recording_for("stop").samples(), RATE_HZ)
+    trip.until_idle(10.0)
+    first, second = trip.agent.reports
+    assert not first.verdict.done
+    assert second.intent is not None
+    assert second.intent.kind == "stop"
+    assert second.said is not None
+    assert second.said.recogniser == "pocketsphinx"
+    (heard,) = (event for event in trip.told if isinstance(event, Heard))
+    assert heard.text == "stop"
+    (parsed,) = (event for event in trip.told if isinstance(event, Parsed))
+    assert parsed.form == ("(", "go", '"', "<room>", '"', ")")
+    assert any(isinstance(event, Scored) and event.modality == "speech" for event in trip.told)

@@ -14,8 +14,8 @@ from sage.skills.agent import Agent, Report
 from sage.skills.body import Verdict
 from sage.skills.grammar import parse
 from sage.skills.intent import Intent
-from sage.summary import Judged, Recorder, Summary, plain
-from sage.values import Frame, Observation, Scene
+from sage.summary import Judged, Recorder, Summary, Way, plain
+from sage.values import Frame, Observation, Pose, Scene
 
 
 def judged(done: bool, agrees: bool | None, text: str = "go to the kitchen") -> Judged:
@@ -79,3 +79,16 @@ def test_a_full_disk_loses_the_pictures_and_says_so(tmp_path: Path) -> None:
     assert summary.sheet is None
     assert summary.exit_code == 2
     assert "/dev/full" in summary.text()
+
+
+def test_the_way_is_kept_whole_in_memory_that_does_not_grow() -> None:
+    way = Way(capacity=8, step_m=0.1)
+    for number in range(100):
+        way.add(float(number), Pose(0.2 * number, 0.0, 0.5))
+        way.add(float(number), Pose(0.2 * number + 0.01, 0.0, 0.5))  # hardly moved
+    kept = way.poses()
+    assert 4 <= len(kept) <= 8
+    assert kept[0] == (0.0, Pose(0.0, 0.0, 0.5))
+    assert kept[-1][0] > 80.0
+    times = [at_s for at_s, _ in kept]
+    assert times == sorted(set(times))

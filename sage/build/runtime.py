@@ -140,10 +140,14 @@ class Runtime:
         if self.body is None:
             return
         self.body.navigator.feed(observation)
-        if observation.modality == "odometry":
+        if observation.modality == "scan":
+            self._steer(observation)
+        elif observation.modality == "odometry":
             self.memory.moved(observation, self._executed)
-        if observation.modality != "scan":
-            return
+
+    def _steer(self, observation: Observation) -> None:
+        """A scan: what to do about it is control's to refine."""
+        assert self.body is not None
         order = self.agent.order
         task: ControlTask | None = None
         if isinstance(order, DriveTo):
@@ -189,7 +193,7 @@ class Runtime:
         self.body = RobotBody(navigator, start, self.sightings, self.clock)
         self.orchestrator.register(
             lambda: ControlPlugin(self.config.control),
-            PluginSettings("control", floor_atp=50.0, deadline_s=0.06, max_age_s=0.3),
+            PluginSettings("control", floor_atp=50.0, deadline_s=0.045, max_age_s=0.3),
             self._take_plan,
         )
 
@@ -247,9 +251,9 @@ class Runtime:
             pose = self.body.navigator.pose_at(observation.captured_s)
             self.sightings.see(scene, pose, frame.camera)
             self.body.scenes_seen += 1
-        self.memory.saw(observation, scene, pose)
         for show in self.on_scene:
             show(observation, scene)
+        self.memory.saw(observation, scene, pose)
 
     def _take_plan(self, task: ControlTask, outcome: Outcome[ActionPlan]) -> None:
         plan = outcome.result

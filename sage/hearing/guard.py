@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sage.clock import Clock
+from sage.irp.errors import SageError
 from sage.sensors.feed import COMPLAIN_EVERY_S
 from sage.telemetry.events import Event, Health
 
@@ -45,7 +46,11 @@ class Guard:
             now_s = self._clock.now_s()
             if now_s - self._complained_s.get(who, -math.inf) >= COMPLAIN_EVERY_S:
                 self._complained_s[who] = now_s
-                log.exception("hearing: %s failed (errors so far: %d)", who, self.errors)
+                # What says what is wrong in its own words needs no traceback.
+                traced = None if isinstance(error, SageError) else error
+                log.error(
+                    "hearing: %s (errors so far: %d)", self.last_error, self.errors, exc_info=traced
+                )
             return otherwise
 
     def out_of_order(self, who: str, failures: str) -> None:

@@ -22,7 +22,7 @@ from sage.values import Float32Array
 
 log = logging.getLogger(__name__)
 
-SEND_TIMEOUT_S = 1.0
+SEND_TIMEOUT_S = 5.0
 FRESH_S = 0.1
 """An answer that lags further behind the sound may be about to change: it is not complete."""
 _ERRORS: dict[str, type[SageError]] = {

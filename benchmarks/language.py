@@ -39,7 +39,7 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
     from models.language import training
     from models.language.experiment import run_fold
     from models.language.export import load_trunk
-    from models.language.pipeline import TUNE_OUTSIDE, TUNE_POOL
+    from models.language.pipeline import TUNE_POOL
 
     torch.set_num_threads(2)
     config = TrainConfig()
@@ -50,7 +50,7 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
     base = load_trunk(artifacts.load_file(artifacts.TRUNK))
     tokenizer = artifacts.load_tokenizer()
     examples, generated = read_pairs(data), read_pairs(GENERATED)
-    grammar = training.grammar_pool(config, training.known_words(tokenizer), pool, TUNE_OUTSIDE)
+    grammar = training.tune_pool(config, tokenizer, pool)
     numbers = [0] if quick else range(parts)
     done = []
     with Progress() as bar:

@@ -139,6 +139,7 @@ def count(rng: random.Random) -> Pair:
     )
     kind = rng.random()
     restrictions: tuple[str, ...]
+    qualified = False  # whether ``there`` also says what people are like
     if kind < 0.4:
         what, restrictions = "<object>", (OBJECT,)
     elif kind < 0.55:
@@ -153,6 +154,7 @@ def count(rng: random.Random) -> Pair:
         if quality < 0.35:
             posture = rng.choice(POSTURES)
             restrictions = (PERSON, f"( {posture} $1 )")
+            qualified = True
             there = (
                 f"(are {where} {{{posture}}}|{where} are {{{posture}}}|are {{{posture}}} "
                 f"{where}|{{{posture}}} {where}|{where} {{{posture}}})"
@@ -168,17 +170,21 @@ def count(rng: random.Random) -> Pair:
                 what = plural
             else:
                 there = f"({where} are {plural}|are {plural} {where})"
-    text = draw(
-        f"({{tellme}} {{howmany}} {what} {there}|{{tellme}} {{howmany}} {what} {there}"
-        f"|{{howmany}} {what} {there}"
-        f"|{{howmany}} {what} {there}|{{howmany}} {what} {there}"
-        f"|(count|count up|count all|go count|tally|number) (the|all the|) {what} {where}(|| "
-        f"and (tell me|report|report back|report to me|let me know))"
-        f"|{where} {{howmany}} {what} (are there|there are|do you see|)|{{go}} {{to}} <room> "
-        f"and count the {what}"
-        f"|(go|look) {where} {{and}} {{tellme}} {{howmany}} {what} (there are|you see|are there))",
-        rng,
+                qualified = True
+    asked = (
+        f"{{tellme}} {{howmany}} {what} {there}|{{tellme}} {{howmany}} {what} {there}"
+        f"|{{howmany}} {what} {there}|{{howmany}} {what} {there}|{{howmany}} {what} {there}"
     )
+    if not qualified:
+        asked += (
+            f"|(count|count up|count all|go count|tally|number) (the|all the|) {what} {where}(|| "
+            f"and (tell me|report|report back|report to me|let me know))"
+            f"|{where} {{howmany}} {what} (are there|there are|do you see|)"
+            f"|{{go}} {{to}} <room> and count the {what}"
+            f"|(go|look) {where} {{and}} {{tellme}} {{howmany}} {what} (there are|you see"
+            f"|are there)"
+        )
+    text = draw(f"({asked})", rng)
     if "<room>" in text and not where:
         place = "room"
     elif "{go}" in text or (text.count("<room>") and place == "location"):

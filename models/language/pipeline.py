@@ -20,8 +20,7 @@ from models.language.training import Pupil
 from models.language.words import WordTokenizer
 
 TUNE_POOL: Final = 20_000
-TUNE_OUTSIDE: Final = 0.3
-"""Commands of the grammar that fine-tuning goes on with; the share of what is no command."""
+"""Commands of the grammar that fine-tuning goes on with."""
 
 
 def train(
@@ -82,9 +81,7 @@ def _tune(
     base = load_trunk(content)
     folder = folder / f"{config.digest}-{hashlib.sha256(content).hexdigest()[:10]}"
     tokenizer = WordTokenizer((output / artifacts.TOKENIZER).read_text(encoding="utf-8"))
-    grammar = training.grammar_pool(
-        config, training.known_words(tokenizer), TUNE_POOL, TUNE_OUTSIDE
-    )
+    grammar = training.tune_pool(config, tokenizer, TUNE_POOL)
     examples, generated = read_pairs(PARAPHRASED), read_pairs(GENERATED)
     task = bar.add_task("fine-tuning", total=(parts + 1) * config.tune_steps)
 

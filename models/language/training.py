@@ -87,15 +87,30 @@ def word_vectors(teacher: Teacher, vocabulary: Sequence[str], width: int) -> Ten
 
 
 def grammar_pool(
-    config: TrainConfig, common: tuple[str, ...], count: int | None = None, outside: float = 0.14
+    config: TrainConfig,
+    common: tuple[str, ...],
+    count: int | None = None,
+    outside: float = 0.14,
+    own: float = 0.0,
 ) -> Pairs:
-    """Different pairs of the grammar, a share of them outside the domain."""
+    """Different pairs of the grammar: a share ``own`` of what this robot does, and of the rest a
+    share ``outside`` of what is no command."""
     salad = tuple(word for word in common if word not in _MEANT_ALONE)
     return pool(
         count or config.pool,
         config.seed,
-        lambda rng: grammar.sample(rng, outside, salad),
+        lambda rng: (
+            grammar.command(rng, grammar.OWN)
+            if own and rng.random() < own
+            else grammar.sample(rng, outside, salad)
+        ),
     )
+
+
+def tune_pool(config: TrainConfig, tokenizer: WordTokenizer, count: int) -> Pairs:
+    """What fine-tuning sees of the grammar: more of what this robot does and of what is none of
+    its business, which paraphrases lack."""
+    return grammar_pool(config, known_words(tokenizer), count, outside=0.4, own=0.35)
 
 
 def common_words(teacher: Teacher, count: int = 4_000) -> tuple[str, ...]:
@@ -299,7 +314,7 @@ def tuned(
 ) -> Pupil:
     """The second training, from a copy of ``base``: mostly on what people said."""
     torch.manual_seed(seed)
-    sources = [Source(paraphrased, 0.6), Source(generated, 0.08), Source(pairs, 0.32)]
+    sources = [Source(paraphrased, 0.58), Source(generated, 0.07), Source(pairs, 0.35)]
     source = batches(sources, tokenizer, config.tune_batch, seed)
     return train(
         copy.deepcopy(base),

@@ -327,11 +327,12 @@ class Recorder:
         """Hold a report against what was said, and against ground truth at its end."""
         report = ended.report
         said, to_decline = self._said.get(report.command, (None, False))
+        wanted = parse(said) if said is not None else None
         if report.intent is None:
-            return Judged(report, None, report.verdict.text, said, to_decline)
+            why = f"it could have been done: {wanted.phrase}" if isinstance(wanted, Intent) else ""
+            return Judged(report, None, why, said, to_decline)
         if ended.truth is None or self._robot is None:
             return Judged(report, None, ended.no_truth, said, to_decline)
-        wanted = parse(said) if said is not None else None
         if isinstance(wanted, Intent):
             if wanted.kind != report.intent.kind:
                 why = f"it was told to {wanted.phrase!r}, not to {report.intent.phrase!r}"

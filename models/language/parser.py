@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import heapq
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,7 +20,15 @@ import numpy as np
 import numpy.typing as npt
 
 from models.backends import Backend
-from models.language.forms import MASK_ID, PAD_ID, SLOTS, UNKNOWN_ID, VOCABULARY, read
+from models.language.forms import (
+    MASK_ID,
+    PAD_ID,
+    SLOTS,
+    UNKNOWN_ID,
+    VOCABULARY,
+    encode,
+    read,
+)
 from models.language.words import MAX_TOKENS, WordTokenizer
 from sage.skills.entities import Tagged, tag
 from sage.skills.meaning import UNKNOWN, Entity, Meaning
@@ -40,6 +49,14 @@ _NEVER: Final = np.float32(-30.0)
 _DOUBTFUL_NLL: Final = math.log(2.0)
 _CANDIDATES: Final = 64
 _UNKNOWN_FORM: Final = (UNKNOWN_ID, *[PAD_ID] * (SLOTS - 1))
+_WHEN_NEGATED: Final = (_UNKNOWN_FORM, encode(("(", "stop", ")")))
+_GREETING: Final = re.compile(
+    r"(?:hello|hi|hey|good (?:morning|evening|day))(?: there)?(?: robot)? (?=.)"
+)
+_NEGATION: Final = re.compile(
+    r"(?:(?:no|please|robot|hey|okay|well|but|and|you|should|must|um|uh) )*"
+    r"(?:don't|dont|do not|never|must not|mustn't|should not|shouldn't|avoid|not)\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +131,7 @@ class Parser:
     def begin(self, text: str) -> Draft:
         """A wholly masked form for these words."""
         tagged = tag(text) if len(text) <= MAX_CHARS else Tagged((), ())
-        ids = self._tokenizer.encode(tagged.words)
+        ids = self._tokenizer.encode(without_greeting(tagged.words))
         if not tagged.words or len(ids) == MAX_TOKENS:
             ids = ()
         return Draft(
@@ -157,10 +174,19 @@ class Parser:
         )
 
     def settle(self, draft: Draft) -> Draft:
-        """The nearest well-formed draft: the likeliest form that the domain's types allow."""
-        if not draft.readable or draft.steps == 0 or read(draft.form):
+        """The nearest well-formed draft: the likeliest form that the domain's types allow.
+
+        What not to do is no command: of "don't ..." only stopping can be meant.
+        """
+        if not draft.readable or draft.steps == 0:
             return draft
-        form = next(_forms(draft.log_probs), _UNKNOWN_FORM)
+        form = draft.form
+        if not read(form):
+            form = next(_forms(draft.log_probs), _UNKNOWN_FORM)
+        if form not in _WHEN_NEGATED and negated(draft.tagged.words):
+            form = _UNKNOWN_FORM
+        if form == draft.form:
+            return draft
         nll = -draft.log_probs[np.arange(SLOTS), list(form)]
         slots = np.where(draft.slots == np.array(form), draft.slots, MASK_ID)
         return replace(draft, form=form, nll=nll, slots=slots)
@@ -194,6 +220,17 @@ class Parser:
                 other = float(-draft.log_probs[at, list(form)][: _used(form)].sum())
                 return energy, other - base, tokens
         return energy, 10.0, ()
+
+
+def without_greeting(words: Sequence[str]) -> tuple[str, ...]:
+    """The words after a greeting at their beginning, if there are any."""
+    match = _GREETING.match(" ".join(words))
+    return tuple(" ".join(words)[match.end() :].split()) if match else tuple(words)
+
+
+def negated(words: Sequence[str]) -> bool:
+    """Whether the words say what not to do."""
+    return _NEGATION.match(" ".join(words)) is not None
 
 
 def stable(before: Draft, draft: Draft, cosine: float = STABLE_COSINE) -> bool:

@@ -118,7 +118,7 @@ _PATTERNS: Final[tuple[tuple[str, Callable[[re.Match[str]], str], str], ...]] = 
     ),
     ("whattosay", lambda m: "your team's name", r"the name of your team|your team's name"),
     ("whattosay", lambda m: "something about yourself", r"something about yourself|about yourself"),
-    ("whattosay", lambda m: "hello", r"hello|hi there"),
+    ("whattosay", lambda m: "hello", r"(?<=\w )(?:hello|hi there)"),
 )
 _COMPILED: Final = tuple(
     (sort, name, re.compile(rf"(?<![\w']){pattern.strip()}(?![\w'])"))

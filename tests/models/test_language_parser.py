@@ -23,7 +23,7 @@ from models.language.forms import (
     read,
     tokens_of,
 )
-from models.language.parser import Calibration, Parser, matching, stable
+from models.language.parser import Calibration, Parser, matching, stable, without_greeting
 from models.language.words import SPECIAL, WordTokenizer, build
 from sage.irp import ConfigError, ModelError
 from sage.skills.entities import CLASS_TOKENS, tag
@@ -143,6 +143,42 @@ def test_stable_needs_the_same_form_and_meaning_twice() -> None:
 
     assert not stable(one, replace(two, meaning=turned))
     assert not stable(one, replace(two, form=encode(FIND)))
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("don't go to the kitchen", ("UNKNOWN",)),
+        ("please do not go to the kitchen", ("UNKNOWN",)),
+        ("go to the kitchen", GO),
+        ("is the person not in the kitchen", GO),
+    ],
+)
+def test_what_not_to_do_is_no_command(text: str, form: tuple[str, ...]) -> None:
+    parser = parser_of(sure_of((GO, 1.0)))
+    meaning = parser.answer(parser.settle(parser.improve(parser.begin(text))))
+    assert meaning.form == form
+
+
+def test_not_to_move_is_to_stop() -> None:
+    stop = tokens_of("( stop )")
+    parser = parser_of(sure_of((stop, 1.0)))
+    assert parser.answer(parser.settle(parser.improve(parser.begin("don't move")))).form == stop
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("hello robot stop", "stop"),
+        ("hi there go on", "go on"),
+        ("good morning robot go", "go"),
+        ("hello robot", "robot"),
+        ("hello", "hello"),
+        ("hit it", "hit it"),
+    ],
+)
+def test_greetings_are_passed_over(text: str, rest: str) -> None:
+    assert " ".join(without_greeting(text.split())) == rest
 
 
 @pytest.mark.parametrize("text", ["", "   ", "?!", "go " * 150, "a b c d e f g h " * 8])

@@ -42,6 +42,8 @@ def test_keeps_the_contract(language: LanguagePlugin) -> None:
         ("Robot, please drive to the sofa!", '( go " <location> " )', ["sofa"]),
         ("come back", "( return )", []),
         ("stop", "( stop )", []),
+        ("hello robot, stop!", "( stop )", []),
+        ("don't move", "( stop )", []),
         ("find the apple", '( find ( lambda $1 e ( is_a $1 " <object> " ) ) )', ["apple"]),
         (
             "look for the mug in the living room",
@@ -83,6 +85,7 @@ def test_commands_are_understood(
         "switch on the light in the kitchen",
         "boil two eggs",
         "how are you",
+        "don't go to the kitchen",
         "wo ist die küche bitte",
         "grumble fizzle womp",
         "",

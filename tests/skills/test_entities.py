@@ -23,6 +23,7 @@ from sage.skills.meaning import Entity
         ("give it to the person waving", "give it to the person <gesture>"),
         ("the person raising their left arm", "the person <gesture>"),
         ("find someone and tell them what day it is", "find someone and tell them <whattosay>"),
+        ("hello robot say hello to Alex", "hello robot say <whattosay> to <name>"),
         ("bring me a bottle of water", "bring me a <object>"),
         ("look in the refrigerater", "look in the <location>"),
         ("go to the dinning room", "go to the <room>"),

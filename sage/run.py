@@ -257,8 +257,11 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     finally:
         runtime.telemetry.flush()
         view.close()
+        if runtime.store is not None:
+            runtime.store.flush()
+            runtime.telemetry.flush()  # what was kept last
+        sink.close(runtime.telemetry.lost)
     summary = recorder.finish(interrupted=interrupted)
-    sink.close(runtime.telemetry.lost)
     fault = runtime.fault or runtime.source.error
     try:
         write_summary(
@@ -288,7 +291,6 @@ def _memory_faults(runtime: Runtime) -> tuple[str, ...]:
     store = runtime.store
     if store is None:
         return ()
-    store.flush()
     lost = f"{store.dropped} experiences were not kept" if store.dropped else ""
     return (store.fault or "", lost)
 

@@ -14,7 +14,7 @@ from sage.build.runtime import Runtime, VisionFactory
 from sage.clock import Clock
 from sage.effectors import open_effector
 from sage.sensors import check_source, open_apartment, open_source
-from sage.telemetry import Telemetry
+from sage.telemetry import Dropped, Health, Telemetry
 
 
 def build(
@@ -54,7 +54,15 @@ def build(
         closing.append(effector.close)
         store = None
         if config.state_dir is not None:
-            store = ExperienceStore(default_store_path(Path(config.state_dir)))
+            store = ExperienceStore(
+                default_store_path(Path(config.state_dir)),
+                on_fault=lambda why: telemetry.emit(
+                    Health(clock.now_s(), "memory", "backing_off" if why else "active", why)
+                ),
+                on_dropped=lambda item, why: telemetry.emit(
+                    Dropped(clock.now_s(), "memory", "not_kept", item.at_s)
+                ),
+            )
             closing.append(store.close)
         factory = (vision or (lambda: VisionPlugin(config.vision))) if see else None
         return Runtime(

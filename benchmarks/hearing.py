@@ -3,7 +3,8 @@
 Latency is taken in real time, with the recogniser in its own process: from the end of speech, as
 measured in the recording's waveform, to the parsed command. Words are counted faster than real
 time, in lock-step. "Declined" is what the confidence declines (below 0.3); what language declines
-is not counted here.
+is not counted here. The grammar was written with the errors on the committed recordings in view;
+``--voices`` takes a folder of other ones (``scripts/record-voices --split fresh --into DIR``).
 """
 
 from __future__ import annotations

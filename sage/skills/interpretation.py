@@ -29,7 +29,7 @@ from sage.skills.intent import PERSON, Declined, Intent
 from sage.skills.meaning import UNKNOWN, Meaning
 from sage.skills.vocabulary import Named, look_up
 
-SURE = 0.6
+SURE = 0.5
 """Below this probability the robot asks instead of doing."""
 
 _OBJECTS = re.compile(r"\b(?:objects?|things?|items?)\b")

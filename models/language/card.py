@@ -171,9 +171,8 @@ def page(card: dict[str, Any]) -> str:
         "commands of a grammar (`models/language/grammar.py`) and the competition's generated "
         "commands; word vectors and sentence vectors distilled from all-MiniLM-L6-v2 (Apache-2.0, "
         f"package `{training_['teacher']}`).",
-        f"- Fine-tuning: {training_['tune_steps']:,} batches of {training_['tune_batch']}, two "
-        f"thirds "
-        "of them people's paraphrases (arXiv 1907.01115).",
+        f"- Fine-tuning: {training_['tune_steps']:,} batches of {training_['tune_batch']}, over "
+        "half of them people's paraphrases (arXiv 1907.01115).",
         f"- Configuration `{training_['config_hash']}`, seed {training_['seed']}, torch "
         f"{training_['torch']}.",
         "",
@@ -218,7 +217,7 @@ def page(card: dict[str, Any]) -> str:
         f"- {every['commands']} of all kinds, a quarter outside the domain: {every['exact']:.3f} "
         f"exact; outside, {every['declined']:.3f} declined at a threshold of 0.5; calibration "
         f"error {every['calibration_error']:.3f}.",
-        f"- {probes['commands']} commands and {probes['outside']} others written by hand "
+        f"- {probes['inside']} commands and {probes['outside']} others written by hand "
         f"(`probes.txt`): {probes['accepted_right']:.3f} of the commands understood and accepted, "
         f"{probes['declined']:.3f} of the others declined ({probes['read_as_unknown']:.3f} read as "
         "UNKNOWN).",

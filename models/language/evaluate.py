@@ -168,7 +168,7 @@ def rejection(
         return one.form != UNKNOWN and calibration.probability(one.energy, one.margin) >= threshold
 
     return {
-        "commands": len(inside),
+        "inside": len(inside),
         "accepted_right": float(np.mean([sure(one) and one.answered_right for one in inside]))
         if inside
         else math.nan,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sage.ontology import APARTMENT_FURNITURE, APARTMENT_OBJECTS, ROOM_NAMES, rooms_of
 from sage.skills.grammar import parse
 from sage.skills.intent import OBJECT, Declined, Intent
-from sage.skills.interpretation import MalformedForm, interpret, tree
+from sage.skills.interpretation import SURE, MalformedForm, interpret, tree
 from sage.skills.meaning import UNKNOWN, Entity, Meaning
 
 COMMANDS = Path(__file__).parents[2].parent / "shared/data/gpsr/paraphrased.txt"
@@ -208,7 +208,7 @@ def test_a_name_that_the_command_does_not_hold_is_not_invented() -> None:
 
 
 def test_what_is_not_sure_is_asked_back() -> None:
-    answer = declined(meaning(GO_ROOM, 0.5, FIND, room="kitchen", object="apple"))
+    answer = declined(meaning(GO_ROOM, 0.45, FIND, room="kitchen", object="apple"))
     assert answer.suggestions == ("go to the kitchen", "find the apple in the kitchen")
     assert answer.answer == (
         "I am not sure what is meant; did you mean 'go to the kitchen' or "
@@ -270,7 +270,7 @@ def test_any_form_has_an_answer(
 ) -> None:
     answer = interpret(Meaning("so", tuple(form), tuple(names), probability, tuple(other)))
     if isinstance(answer, Intent):
-        assert probability >= 0.6 or answer.kind == "stop"
+        assert probability >= SURE or answer.kind == "stop"
         assert parse(answer.phrase) == Intent(
             answer.kind, answer.target, answer.phrase, answer.room, answer.location
         )

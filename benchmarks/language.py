@@ -7,6 +7,7 @@ itself is measured, on pairs that it has not seen.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import sys
@@ -27,7 +28,7 @@ EXAMPLES = """  python -m benchmarks.language                   # five folds, fi
   python -m benchmarks.language --quick           # a part of one fold
   python -m benchmarks.language --test pairs.txt  # the shipped model on unseen pairs"""
 #: A quick run: batches of fine-tuning, and commands measured.
-_QUICK_STEPS, _QUICK_COMMANDS = 60, 100
+_QUICK_STEPS, _QUICK_COMMANDS = 40, 80
 
 
 def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
@@ -46,7 +47,7 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
     pool = TUNE_POOL
     if quick:
         config = replace(config, tune_steps=_QUICK_STEPS)
-        pool = 4_000
+        pool = 2_000
     base = load_trunk(artifacts.load_file(artifacts.TRUNK))
     tokenizer = artifacts.load_tokenizer()
     examples, generated = read_pairs(data), read_pairs(GENERATED)
@@ -161,6 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="measure the shipped model on these pairs: odd lines commands, even lines forms",
     )
     arguments = made.parse_args(argv)
+    logging.basicConfig(level=logging.ERROR)  # the quantiser warns of every tensor
     try:
         if arguments.test is not None:
             rows, headline = test_rows(arguments.test, arguments.data)

@@ -28,7 +28,7 @@ EXAMPLES = """  python -m benchmarks.language                   # five folds, fi
   python -m benchmarks.language --quick           # a part of one fold
   python -m benchmarks.language --test pairs.txt  # the shipped model on unseen pairs"""
 #: A quick run: batches of fine-tuning, and commands measured.
-_QUICK_STEPS, _QUICK_COMMANDS = 40, 80
+_QUICK_STEPS, _QUICK_COMMANDS = 60, 100
 
 
 def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
@@ -47,7 +47,7 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
     pool = TUNE_POOL
     if quick:
         config = replace(config, tune_steps=_QUICK_STEPS)
-        pool = 2_000
+        pool = 3_000
     base = load_trunk(artifacts.load_file(artifacts.TRUNK))
     tokenizer = artifacts.load_tokenizer()
     examples, generated = read_pairs(data), read_pairs(GENERATED)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.language import grammar, words
-from models.language.corpus import Batch, Source, batches, pool
+from models.language.batching import Batch, Source, batches
+from models.language.corpus import pool
 from models.language.forms import MASK_ID, PAD_ID, VOCABULARY
 from models.language.settings import TrainConfig
 from models.language.teacher import WIDTH, Teacher

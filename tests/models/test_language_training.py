@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch", reason="training needs torch (pip install -
 
 from models.backends import OnnxRuntimeBackend  # noqa: E402
 from models.language import experiment, grammar, train, training  # noqa: E402
-from models.language.corpus import Example, Source, batches, folds, pairs_of, pool  # noqa: E402
+from models.language.batching import Source, batches  # noqa: E402
+from models.language.corpus import Example, folds, pairs_of, pool  # noqa: E402
 from models.language.export import load_trunk, serialised, trunk_bytes  # noqa: E402
 from models.language.forms import MASK_ID, SLOTS, encode, tokens_of  # noqa: E402
 from models.language.outside import outside  # noqa: E402

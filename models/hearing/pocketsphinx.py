@@ -109,6 +109,9 @@ class PocketsphinxRecogniser:
         self._gain = min(_MAX_GAIN, _PEAK / peak) if peak > 0 else 1.0
         self._accept()
         # The cepstral mean of everything so far is what both searches start from.
+        # New features each time: the estimate of the noise is not carried over either.
+        for decoder in (self._spectrum, self._words, self._phones):
+            decoder.reinit_feat()
         self._spectrum.start_utt()
         self._spectrum.process_raw(self._pending.tobytes(), True, True)
         mean = self._spectrum.get_cmn(False)

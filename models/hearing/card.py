@@ -44,8 +44,8 @@ def card_text(card: dict[str, Any]) -> str:
         "the other domains there pass.",
         "",
         "The grammar and its pronunciations were adjusted with the errors on the committed "
-        "recordings in view, so their column flatters. Nothing was adjusted by the fresh voices and "
-        "sentences: they say what to expect of new voices. "
+        "recordings in view, so their column flatters. Nothing was adjusted by the fresh voices "
+        "and sentences: they say what to expect of new voices. "
         "All of them are synthetic, without reverberation, the last two at 40 dB over the noise.",
         "",
         "| | fitted on | committed | fresh |",

@@ -24,13 +24,13 @@ from sage import refine
 from sage.clock import VirtualClock
 from sage.hearing import Ears, Recogniser, open_microphone
 from sage.irp import ConfigError, SageError
+from sage.skills.agent import LEAST_CONFIDENCE
 from sage.skills.intent import Declined
 from sage.skills.interpretation import interpret
 from sage.values import Observation, Utterance
 from sage.worlds.apartment.voices import FOLDER as SHIPPED
 
 PEOPLE = Path(__file__).resolve().parents[2] / "shared/data/voices"
-LEAST_CONFIDENCE = 0.3  # what the agent asks of words
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".au")
 EXAMPLES = """\
 examples:

@@ -17,7 +17,15 @@ from typing import Final
 
 import numpy as np
 
-from sage.ontology import CATEGORIES, OBJECTS, PEOPLE, ROOM_NAMES, furniture_names
+from sage.ontology import (
+    APARTMENT_FURNITURE,
+    APARTMENT_OBJECTS,
+    CATEGORIES,
+    OBJECTS,
+    PEOPLE,
+    ROOM_NAMES,
+    furniture_names,
+)
 
 PRONUNCIATIONS: Final = MappingProxyType(
     {
@@ -57,16 +65,27 @@ _PLURALS: Final = {
 
 
 _RARE: Final = 0.2
+# The ontology names more than this robot has learnt to see: such names are hardly ever said to it.
+_HARDLY: Final = 0.1
 
 
 def _plural(name: str) -> str:
     return _PLURALS.get(name, name if name.endswith("s") else f"{name}s")
 
 
-def _any_of(names: Iterable[str], rarely: Iterable[str] = ()) -> str:
-    """One of the names; those that are said ``rarely`` weigh less."""
-    often = [name.lower() for name in names if name]
-    return " | ".join([*dict.fromkeys(often), *(f"/{_RARE}/ {name}" for name in rarely)])
+def _any_of(names: Iterable[str], rarely: Iterable[str] = (), hardly: Iterable[str] = ()) -> str:
+    """One of the names; those that are said ``rarely``, or ``hardly`` ever, weigh less."""
+    weights = dict.fromkeys((name.lower() for name in names if name), "")
+    for name in filter(None, rarely):
+        weights.setdefault(name, f"/{_RARE}/ ")
+    for name in filter(None, hardly):
+        weights.setdefault(name, f"/{_HARDLY}/ ")
+    return " | ".join(f"{weight}{name}" for name, weight in weights.items())
+
+
+def _others(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """The names that are not among the known ones."""
+    return [name for name in names if name not in known]
 
 
 RULES: Final = MappingProxyType(
@@ -100,10 +119,15 @@ RULES: Final = MappingProxyType(
         "things": "[the] (<objects> | people | persons | things | objects)",
         "human": "<name> | [a | the] person | someone | somebody",
         "room": _any_of(ROOM_NAMES, _ALSO_ROOMS),
-        "furniture": _any_of(furniture_names(), _ALSO_FURNITURE),
-        "object": _any_of(OBJECTS, _ALSO_OBJECTS),
+        "furniture": _any_of(
+            APARTMENT_FURNITURE, _ALSO_FURNITURE, _others(furniture_names(), APARTMENT_FURNITURE)
+        ),
+        "object": _any_of(APARTMENT_OBJECTS, _ALSO_OBJECTS, _others(OBJECTS, APARTMENT_OBJECTS)),
         "vowel": _any_of(name for name in OBJECTS if name[0] in "aeiou"),
-        "objects": _any_of(map(_plural, [*OBJECTS, *CATEGORIES])),
+        "objects": _any_of(
+            map(_plural, [*APARTMENT_OBJECTS, *CATEGORIES]),
+            hardly=map(_plural, _others(OBJECTS, APARTMENT_OBJECTS)),
+        ),
         "name": _any_of(PEOPLE),
     }
 )

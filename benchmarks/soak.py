@@ -34,6 +34,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from benchmarks.processes import Sample, look
 from benchmarks.report import Row, parser, publish
 from sage.irp.errors import ConfigError, SageError
 
@@ -56,7 +57,6 @@ COMMANDS = (
 OVER = ("done", "failed", "declined")
 PHASES = (*OVER, "unheard")
 _WARM_UP = 0.2
-_WORLD = "sage.worlds.apartment.server"
 _WAITING = 2  # commands that the run has in hand beyond those that are over
 _SPEAKS_AFTER_S = 5.0  # a run's first word comes this long after its start at most
 _GRACE_S = 60.0  # for its last words, and 5 % of the time that the report is about
@@ -64,24 +64,6 @@ _BLOCK_S = 20.0
 _REPLICAS = 300
 _STATUS = re.compile(r" \| (\w+) rate=(.*?)(?= \| |$)")
 _COUNTS = re.compile(r"\b(halt|drop)=(\S+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The processes of a run at one moment; memory in MB (10^6 bytes).
-
-    ``rss_mb`` and ``heap_mb`` (anonymous memory) are of all of them but the world, ``main_mb`` of
-    the runtime's own process alone.
-    """
-
-    at_s: float
-    rss_mb: float
-    main_mb: float
-    heap_mb: float
-    world_mb: float
-    threads: int
-    files: int
-    processes: int
 
 
 @dataclass(slots=True)
@@ -134,53 +116,6 @@ class Life:
     told: Told
     ended: str
     figures: dict[str, float]
-
-
-def tree(root: int) -> list[int]:
-    """A process and all its descendants."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            parent = int(stat.rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(entry.name))
-    found = [root]
-    for pid in found:
-        found += parents.get(pid, [])
-    return found
-
-
-def memory_kb(rollup: str) -> tuple[int, int]:
-    """(resident, anonymous) of the text of a ``smaps_rollup``, in kB (1024 bytes)."""
-    values = dict(re.findall(r"^(Rss|Anonymous): +(\d+) kB$", rollup, re.MULTILINE))
-    return int(values["Rss"]), int(values["Anonymous"])
-
-
-def look(root: int, at_s: float) -> Sample | None:
-    """The run now; None where it has just ended."""
-    rss_kb = main_kb = heap_kb = world_kb = threads = files = processes = 0
-    for pid in tree(root):
-        folder = Path("/proc") / str(pid)
-        try:
-            resident, anonymous = memory_kb((folder / "smaps_rollup").read_text())
-            if _WORLD in (folder / "cmdline").read_text():
-                world_kb += resident
-                continue
-            threads += len(os.listdir(folder / "task"))
-            files += len(os.listdir(folder / "fd"))
-        except (OSError, KeyError):
-            if pid == root:
-                return None
-            continue
-        rss_kb, heap_kb, processes = rss_kb + resident, heap_kb + anonymous, processes + 1
-        main_kb += resident if pid == root else 0
-    rss_mb, main_mb, heap_mb, world_mb = (
-        kb * 1024 / 1e6 for kb in (rss_kb, main_kb, heap_kb, world_kb)
-    )
-    return Sample(at_s, rss_mb, main_mb, heap_mb, world_mb, threads, files, processes)
 
 
 def theil_sen(at: np.ndarray, values: np.ndarray) -> float:

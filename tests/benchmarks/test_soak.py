@@ -15,7 +15,8 @@ import pytest
 from rich.progress import Progress
 
 from benchmarks import soak
-from benchmarks.soak import Told, live, memory_kb, slope_pct_per_h, theil_sen, tree
+from benchmarks.processes import memory_kb, tree
+from benchmarks.soak import Told, live, slope_pct_per_h, theil_sen
 from sage.irp.errors import ConfigError, SageError
 from sage.worlds.apartment.voices import recording_for
 

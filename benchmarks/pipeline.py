@@ -1,16 +1,17 @@
 """From a sensor to the wheels in real time: how old is what a wheel command was computed from.
 
-The apartment lives in a process of its own, vision and control share the runtime as in a run that
-`make run` starts, and the robot drives from room to room. Two ways are timed, both up to the moment
-at which the effector executed the command:
+The apartment lives in a process of its own, the plugins share the runtime and memory is on, as in
+a run that `make run` starts, and the robot drives from room to room. Two ways are timed, both up to
+the moment at which the effector executed the command:
 
-- ``pipeline.capture_to_actuator_ms``: from the capture of the newest reading that the command was
-  computed from. This is the headline, for that reading (the range scan and the wheels' own, 20
-  times a second) is what steers.
-- ``pipeline.camera_to_actuator_ms``: from the capture of a picture to the first command that was
-  computed, from its scan on, after what vision saw in the picture had been entered in the map. What
-  is seen changes where to go only when a skill decides so, which it does once a cycle of 100 ms;
-  that wait is no part of it.
+- ``pipeline.capture_to_actuator_ms``: from the capture of a picture to the first command computed
+  from a scan that arrived after what vision saw in the picture had been entered in the map.
+- ``pipeline.scan_to_actuator_ms``: from the capture of the newest range scan that a command was
+  computed from (20 a second, with the wheels' own readings).
+
+Route and control steer by the scans alone. What is seen acts through the map of sightings: a skill
+reads it at its next tick, every 100 ms, and may then order another way. That wait is no part of the
+first figure, which says when the wheels could answer to a picture first, not that they did.
 
 A capture is stamped when it is due, before the world draws it or casts its rays: that, the way
 between the processes and every wait is inside the figures. Only commands that control computed
@@ -180,14 +181,15 @@ class Watch:
 def drive(seed: int, duration_s: float, tell: Callable[[float], None]) -> Watch:
     """Drive about one apartment in real time; what was noted."""
     clock = RealClock()
-    config = RunConfig(camera=f"sim:apartment?seed={seed}")
-    runtime = build(config, clock=clock)
     watch = Watch(clock.now_s)
-    with tempfile.TemporaryDirectory(prefix="sage-pipeline-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sage-pipeline-") as name:
+        folder = Path(name)
         # What a run keeps is kept here too: it costs the same interpreter its time.
-        sink = JsonlSink(Path(folder) / "telemetry.jsonl", clock=clock)
+        config = RunConfig(camera=f"sim:apartment?seed={seed}", state_dir=str(folder / "state"))
+        runtime = build(config, clock=clock)
+        sink = JsonlSink(folder / "telemetry.jsonl", clock=clock)
         try:
-            _record(runtime, Path(folder), watch, sink)
+            _record(runtime, folder, watch, sink)
             asyncio.run(_drive(runtime, seed, duration_s, tell))
             runtime.telemetry.flush()
             fault = runtime.fault or runtime.source.error
@@ -246,12 +248,25 @@ def stages(ways: Sequence[Steered] | Sequence[Looked]) -> dict[str, list[float]]
     return {name: [stage[name] for stage in each] for name in each[0]} if each else {}
 
 
-def _medians(ways: Sequence[Steered] | Sequence[Looked]) -> dict[str, float]:
-    return {name: statistics.median(values) for name, values in stages(ways).items()}
-
-
 def _totals(ways: Sequence[Steered] | Sequence[Looked]) -> list[float]:
     return [1e3 * (way.executed_s - way.captured_s) for way in ways]
+
+
+def _rows(
+    way: str,
+    ways: Sequence[Steered] | Sequence[Looked],
+    typical: Mapping[str, float],
+    slow: Mapping[str, float],
+) -> list[Row]:
+    """The two rows of a way, with its stages' own medians and 99th percentiles beside."""
+    totals, parts = _totals(ways), stages(ways)
+    name = f"pipeline.{way}_to_actuator_ms"
+    medians = {part: statistics.median(values) for part, values in parts.items()}
+    tails = {part: percentile(values, 0.99) for part, values in parts.items()}
+    return [
+        Row(f"{name}_p50", percentile(totals, 0.5), "lower", 120, 30, {**typical, **medians}),
+        Row(f"{name}_p99", percentile(totals, 0.99), "lower", 250, 60, {**tails, **slow}),
+    ]
 
 
 def _tell(title: str, named: Mapping[str, Sequence[float]]) -> None:
@@ -303,62 +318,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     replaced_ms = [age for watch in watches for age in watch.until_replaced_ms()]
     vision_ms = [took for watch in watches for took in watch.vision_ms]
     drops = sum((watch.drops for watch in watches), Counter())
-    steer_ms, look_ms = _totals(steered), _totals(looked)
     if args.verbose:
-        _tell(f"scan to wheels, {len(steered)} commands", {**stages(steered), "whole": steer_ms})
+        _tell(
+            f"scan to wheels, {len(steered)} commands",
+            {**stages(steered), "whole": _totals(steered)},
+        )
         _tell("reading's age when the next command came", {"until replaced": replaced_ms})
-        _tell(f"picture to wheels, {len(looked)} pictures", {**stages(looked), "whole": look_ms})
+        _tell(
+            f"picture to wheels, {len(looked)} pictures",
+            {**stages(looked), "whole": _totals(looked)},
+        )
         _tell("lane time of vision", {"vision": vision_ms})
         steps = statistics.mean(item.steps for item in steered)
         looks = statistics.mean(itertools.chain(*(watch.vision_steps for watch in watches)))
         print(f"steps: control {steps:.1f}, vision {looks:.1f}; threads {threading.active_count()}")
         print("dropped: " + (", ".join(f"{n} {what}" for what, n in drops.items()) or "nothing"))
     rows = [
-        Row(
-            "pipeline.capture_to_actuator_ms_p50",
-            percentile(steer_ms, 0.5),
-            "lower",
-            120,
-            30,
-            {"commands": len(steered), "scan period": 50.0, **_medians(steered)},
+        *_rows(
+            "capture",
+            looked,
+            {"pictures": len(looked), "vision's lane time": statistics.median(vision_ms)},
+            {},
         ),
-        Row(
-            "pipeline.capture_to_actuator_ms_p99",
-            percentile(steer_ms, 0.99),
-            "lower",
-            250,
-            60,
-            {
-                **{name: percentile(values, 0.99) for name, values in stages(steered).items()},
-                "until replaced, p99": percentile(replaced_ms, 0.99),
-            },
-        ),
-        Row(
-            "pipeline.camera_to_actuator_ms_p50",
-            percentile(look_ms, 0.5),
-            "lower",
-            120,
-            30,
-            {
-                "pictures": len(looked),
-                "vision's lane time": statistics.median(vision_ms),
-                **_medians(looked),
-            },
-        ),
-        Row(
-            "pipeline.camera_to_actuator_ms_p99",
-            percentile(look_ms, 0.99),
-            "lower",
-            250,
-            60,
-            {name: percentile(values, 0.99) for name, values in stages(looked).items()},
+        *_rows(
+            "scan",
+            steered,
+            {"commands": len(steered), "scan period": 50.0},
+            {"until replaced": percentile(replaced_ms, 0.99)},
         ),
     ]
     publish(
         "pipeline",
         rows,
-        f"pipeline: scan to wheels {rows[0].value:.1f} ms (p99 {rows[1].value:.1f}), "
-        f"picture to wheels {rows[2].value:.1f} ms (p99 {rows[3].value:.1f})",
+        f"pipeline: picture to wheels {rows[0].value:.1f} ms (p99 {rows[1].value:.1f}), "
+        f"scan to wheels {rows[2].value:.1f} ms (p99 {rows[3].value:.1f})",
         args.json,
         quick=args.quick,
         seeds=list(seeds),

@@ -108,13 +108,15 @@ def test_it_drives_and_prints_every_row(tmp_path: Any, capsys: pytest.CaptureFix
     values = {row["id"]: row["value"] for row in body["rows"]}
     assert set(values) == {
         f"pipeline.{way}_to_actuator_ms_{figure}"
-        for way in ("capture", "camera")
+        for way in ("capture", "scan")
         for figure in ("p50", "p99")
     }
-    for way in ("capture", "camera"):
+    for way in ("capture", "scan"):
         p50, p99 = (values[f"pipeline.{way}_to_actuator_ms_{name}"] for name in ("p50", "p99"))
         assert 1.0 < p50 <= p99
     # A picture waits for vision, and then for a scan.
-    steer = values["pipeline.capture_to_actuator_ms_p50"]
-    assert values["pipeline.camera_to_actuator_ms_p50"] > steer
-    assert "picture to wheels" in capsys.readouterr().out
+    steer = values["pipeline.scan_to_actuator_ms_p50"]
+    assert values["pipeline.capture_to_actuator_ms_p50"] > steer
+    headline = capsys.readouterr().out.splitlines()[-1]
+    assert "picture to wheels" in headline
+    assert "scan to wheels" in headline

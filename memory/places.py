@@ -127,7 +127,7 @@ class PlaceMemory:
         half_view = math.atan2(0.5 * camera.width_px, camera.focal_px)
         sure = half_view * config.view_fraction
         room = self._room(pose.x_m, pose.y_m)
-        found = self._match(scene, pose, room)
+        found = self._match(scene, pose)
         misfits: list[Misfit] = []
         for places in self._places.values():
             for place in places:
@@ -170,7 +170,7 @@ class PlaceMemory:
             self._rooms[square] = self._room_at(0.25 * square[0] + 0.125, 0.25 * square[1] + 0.125)
         return self._rooms[square]
 
-    def _match(self, scene: Scene, pose: Pose, room: str | None) -> set[int]:
+    def _match(self, scene: Scene, pose: Pose) -> set[int]:
         """The places that were detected, by identity; new ones are made where there was none."""
         found: set[int] = set()
         for detection in scene.detections:
@@ -227,7 +227,7 @@ class PlaceMemory:
         then = (
             place.recent_expected / told
             if place.recent_looks < config.recent
-            else (place.recent_expected)
+            else place.recent_expected
         )
         place.error = sure * place.recent_looks * _divergence(now, then)
         place.hits[where] += float(hit)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from memory.context import Context, motion, sighting
 from memory.experience import Experience
 from memory.places import PlaceConfig
 from memory.predictors import (
@@ -59,6 +60,7 @@ class MemoryConfig:
         tell_every_s: a ``Scored`` event at least this often while inputs come; more often only
             where salience has changed by 0.1 since the last one.
         tell_least_s: and never more often than this.
+        context_s: what came this long before an experience is kept with it, in words.
         places: how things are expected to be seen.
         scene, speech, motion, outcome: how each modality is scored.
     """
@@ -68,6 +70,7 @@ class MemoryConfig:
     per_minute: int = 20
     tell_every_s: float = 1.0
     tell_least_s: float = 0.1
+    context_s: float = 10.0
     places: PlaceConfig = field(default_factory=PlaceConfig)
     scene: SnarcConfig = field(default_factory=lambda: SnarcConfig(memory=2048, warmup=64))
     speech: SnarcConfig = field(
@@ -90,6 +93,8 @@ class MemoryConfig:
                 "tell_least_s and tell_every_s must be 0 <= least <= every <= 3600 s, got "
                 f"{self.tell_least_s} and {self.tell_every_s}"
             )
+        if not 0.0 <= self.context_s <= 60.0:
+            raise ConfigError(f"context_s must lie in [0, 60] s, got {self.context_s}")
 
 
 class _Stream:
@@ -121,6 +126,8 @@ class Memory:
         failures: how often each modality's scoring or keeping failed.
         kept: how many experiences were handed to the store; ``acknowledged`` of them are safe.
         passed_over: salient, but too soon after another one or over the minute's budget.
+        context: every input of the last while, as a line each; where an experience is kept, what
+            came just before is ``context`` in its payload.
     """
 
     def __init__(
@@ -138,6 +145,7 @@ class Memory:
         self.kept = 0
         self.acknowledged = 0
         self.passed_over = 0
+        self.context = Context(self.config.context_s)
         self._store = store
         self._clock = clock
         self._emit = emit
@@ -183,7 +191,8 @@ class Memory:
                     ],
                 }
 
-            return self._weigh(self._scene, observation.captured_s, signal, describe, rgb)
+            text = sighting(scene, signal.because)
+            return self._weigh(self._scene, observation.captured_s, signal, text, describe, rgb)
 
         return self._contained(self._scene, look)
 
@@ -197,9 +206,10 @@ class Memory:
                 beliefs = (_probability(utterance.confidence), _probability(understood))
             signal = self._words.observe(utterance.text, beliefs)
 
+            text = f"heard {utterance.text or '(not understood)'!r}"
+
             def describe() -> tuple[str, dict[str, Any]]:
-                words = utterance.text or "(not understood)"
-                return f"heard {words!r}", {
+                return text, {
                     "text": utterance.text,
                     "confidence": utterance.confidence,
                     "recogniser": utterance.recogniser,
@@ -208,7 +218,7 @@ class Memory:
                 }
 
             at_s = self._clock.now_s() if utterance.ended_s is None else utterance.ended_s
-            return self._weigh(self._speech, at_s, signal, describe)
+            return self._weigh(self._speech, at_s, signal, text, describe)
 
         return self._contained(self._speech, listen)
 
@@ -229,7 +239,8 @@ class Memory:
                     "dead_reckoning": [pose.x_m, pose.y_m, pose.yaw_rad],
                 }
 
-            return self._weigh(self._motion, observation.captured_s, signal, describe)
+            text = motion(odometry, signal.because)
+            return self._weigh(self._motion, observation.captured_s, signal, text, describe)
 
         return self._contained(self._motion, drive)
 
@@ -259,10 +270,11 @@ class Memory:
             believed = None if probability is None else _probability(probability)
             signal = self._ends.observe(text, done, believed, used)
 
+            more = f": {told}" if told else ""
+            over = f"{text!r} {'done' if done else 'failed'} after {seconds:.0f} s{more}"
+
             def describe() -> tuple[str, dict[str, Any]]:
-                state = "done" if done else "failed"
-                more = f": {told}" if told else ""
-                return f"{text!r} {state} after {seconds:.0f} s{more}", {
+                return over, {
                     "text": text,
                     "done": done,
                     "seconds": seconds,
@@ -271,7 +283,7 @@ class Memory:
                     "limit_s": limit_s,
                 }
 
-            return self._weigh(self._outcome, self._clock.now_s(), signal, describe)
+            return self._weigh(self._outcome, self._clock.now_s(), signal, over, describe)
 
         return self._contained(self._outcome, judge)
 
@@ -290,17 +302,22 @@ class Memory:
         stream: _Stream,
         at_s: float,
         signal: Signal,
+        text: str,
         describe: Callable[[], tuple[str, dict[str, Any]]],
         rgb: UInt8Array | None = None,
     ) -> Weighed:
         weighed = stream.snarc.score(signal)
         self._tell(stream, at_s, weighed)
-        if weighed.salience >= self.config.keep_above and self._store is not None:
-            if self._may_keep(stream, at_s):
-                summary, payload = describe()
-                self._keep(stream, at_s, signal, weighed, summary, payload, rgb)
-            else:
-                self.passed_over += 1
+        salient = weighed.salience >= self.config.keep_above and self._store is not None
+        keep = salient and self._may_keep(stream, at_s)
+        before = self.context.before(at_s) if keep else []
+        self.context.add(at_s, stream.modality, weighed.salience, text)
+        if keep:
+            summary, payload = describe()
+            payload["context"] = before
+            self._keep(stream, at_s, signal, weighed, summary, payload, rgb)
+        elif salient:
+            self.passed_over += 1
         return weighed
 
     def _tell(self, stream: _Stream, at_s: float, weighed: Weighed) -> None:

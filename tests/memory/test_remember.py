@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from memory.context import BYTE_BUDGET, CAPACITY, Context, motion
 from memory.experience import Experience
 from memory.remember import Memory, MemoryConfig
 from memory.snarc import SnarcConfig
@@ -258,3 +259,87 @@ def test_calls_may_come_from_many_threads() -> None:
 def test_configs_are_checked(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=name):
         MemoryConfig(**{name: value})  # type: ignore[arg-type]
+
+
+def test_what_led_to_an_experience_is_kept_with_it() -> None:
+    shelf = Shelf()
+    robot = Robot(shelf)
+    robot.look(30.0, FRIDGE)
+    for number in range(40):
+        robot.drive(28.0 + 0.05 * number)
+    robot.memory.heard(Utterance("bring me a bowl", 0.9, ended_s=27.5))
+    robot.memory.heard(Utterance("long ago", 0.9, ended_s=3.0))
+    robot.look(2.0, FRIDGE, BOWL)
+    (kept,) = shelf.kept
+    context = json.loads(json.dumps(kept.payload, allow_nan=False))["context"]
+    assert [line[1:2] + line[3:] for line in context] == [
+        ["scene", "kitchen: fridge"],
+        ["speech", "heard 'bring me a bowl'"],
+        ["motion", "forwards"],
+        ["scene", "a bowl appeared on the fridge"],
+    ]
+    assert context[0][0] == pytest.approx(10.0, abs=0.13)  # as long as it looks back
+    assert context[1][0] == pytest.approx(kept.at_s - 27.5, abs=0.01)
+    assert all(0.0 <= salience <= 1.0 for _, _, salience, _ in context)
+
+
+def test_the_first_experience_has_nothing_before_it_and_its_own_input_is_no_context() -> None:
+    shelf = Shelf()
+    config = MemoryConfig(keep_above=0.1, speech=SnarcConfig(warmup=0))
+    robot = Robot(shelf, config)
+    robot.memory.heard(Utterance("one", ended_s=1.0))
+    robot.memory.heard(Utterance("quite another", ended_s=2.0))
+    assert shelf.kept[0].payload["context"] == []
+    ((seconds, modality, _, text),) = shelf.kept[1].payload["context"]
+    assert (seconds, modality, text) == (1.0, "speech", "heard 'one'")
+
+
+def test_what_could_not_be_kept_is_context_all_the_same() -> None:
+    robot = Robot(Broken(), MemoryConfig(speech=SnarcConfig(warmup=0)))
+    assert robot.memory.heard(Utterance("one thing", ended_s=1.0)) is None
+    assert [line[3] for line in robot.memory.context.before(2.0)] == ["heard 'one thing'"]
+
+
+def test_the_recent_past_is_bounded_however_long_a_run_is() -> None:
+    robot = Robot()
+    for number in range(3000):
+        robot.drive(0.02 * number)
+        if number % 100 == 0:
+            robot.memory.heard(Utterance("\u2603" * 500, ended_s=0.02 * number))
+    ring = robot.memory.context.ring
+    assert len(ring) <= CAPACITY
+    assert ring.size_bytes <= BYTE_BUDGET
+    assert ring.evicted >= 3000 - CAPACITY
+    assert ring.refused == 0
+    assert max(len(line[3]) for line in robot.memory.context.before(60.0)) <= 160
+
+
+def test_the_context_tells_the_most_salient_of_what_went_on() -> None:
+    context = Context(10.0)
+    for number in range(80):
+        salience = 0.9 if number == 20 else 0.01
+        context.add(0.1 * number, "motion", salience, f"way {number}")
+    context.add(4.0, "outcome", 0.5, "failed")
+    assert context.before(8.0) == [
+        [6.0, "motion", 0.9, "way 20"],
+        [4.0, "outcome", 0.5, "failed"],
+        [0.2, "motion", 0.01, "way 78"],
+        [0.1, "motion", 0.01, "way 79"],
+    ]
+    assert context.before(30.0) == []
+
+
+@pytest.mark.parametrize(
+    ("speed", "turn", "bumper", "because", "said"),
+    [
+        (0.0, 0.0, False, "", "standing still"),
+        (0.3, 0.0, False, "", "forwards"),
+        (-0.2, -0.5, False, "", "backwards, turning right"),
+        (0.0, 0.5, True, "", "turning left, against something"),
+        (0.3, 0.0, True, "it ran into something", "it ran into something"),
+    ],
+)
+def test_motion_is_told_in_words(
+    speed: float, turn: float, bumper: bool, because: str, said: str
+) -> None:
+    assert motion(Odometry(POSE, speed, turn, bumper), because) == said

@@ -157,7 +157,7 @@ def _fault(
 def make_run(folder: Path, duration_s: float) -> Path:
     """A short run of the apartment in a process of its own; the file that it leaves."""
     command = [sys.executable, "-m", "sage.run", "--headless", "--quiet", "--out", str(folder)]
-    command += ["--duration", f"{duration_s:g}"]
+    command += ["--state", str(folder / "state"), "--duration", f"{duration_s:g}"]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=duration_s + 180.0, check=False
     )

@@ -58,7 +58,13 @@ details: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
     max_leaves=8,
 )
-scores = st.dictionaries(texts, shares, max_size=5)
+trusts = st.dictionaries(texts, shares, max_size=5)
+scores = st.fixed_dictionaries(
+    dict.fromkeys(("surprise", "novelty", "arousal", "reward", "conflict"), shares)
+)
+modalities = st.sampled_from(["scene", "speech", "motion", "outcome"])
+states = st.sampled_from(["active", "backing_off", "quarantined"])
+phases = st.sampled_from(["heard", "understood", "declined", "started", "done", "failed"])
 
 trajectories = st.builds(
     Trajectory,
@@ -110,15 +116,15 @@ EVENTS: dict[type, st.SearchStrategy[Any]] = {
         shares,
     ),
     Dropped: st.builds(Dropped, times, texts, texts, moments),
-    Health: st.builds(Health, times, texts, texts, texts),
-    Cycle: st.builds(Cycle, times, wholes, none_below_0, none_below_0, scores),
+    Health: st.builds(Health, times, texts, states, texts),
+    Cycle: st.builds(Cycle, times, wholes, none_below_0, none_below_0, trusts),
     Saw: st.builds(Saw, times, scenes),
     Moved: st.builds(Moved, times, effects),
     Heard: st.builds(Heard, times, texts, shares, moments, moments, texts),
     Parsed: st.builds(
         Parsed, times, wholes, wholes, texts, st.lists(texts, max_size=5).map(tuple), shares
     ),
-    Scored: st.builds(Scored, times, texts, shares, scores),
-    Kept: st.builds(Kept, times, wholes, texts, shares, texts),
-    Task: st.builds(Task, times, wholes, texts, texts),
+    Scored: st.builds(Scored, times, modalities, shares, scores),
+    Kept: st.builds(Kept, times, wholes, modalities, shares, texts),
+    Task: st.builds(Task, times, wholes, phases, texts),
 }

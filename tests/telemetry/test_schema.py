@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import typing
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from memory.experience import Scores
+from memory.rows import SCORES
+from orchestrator import HealthState
 from sage.clock import VirtualClock
-from sage.telemetry import Event, Telemetry
+from sage.irp import HaltReason
+from sage.telemetry import Event, Health, Kept, Scored, Task, Telemetry
 from sage.telemetry.jsonl import JsonlSink
 from sage.telemetry.lines import _FIELDS, LINE_NAMES, SCHEMA_ID, record, schema
 from tests.telemetry.examples import EVENTS
@@ -88,6 +93,37 @@ def test_what_no_line_may_be_is_refused(data: st.DataObject) -> None:
         assert not VALIDATOR.is_valid(less), f"{key} may be left out"
     assert not VALIDATOR.is_valid({**line, "at_s": None})
     assert not VALIDATOR.is_valid({**line, "event": "nothing"})
+
+
+CLOSED: list[tuple[Event, str, list[str]]] = [
+    (Task(1.0, 0, "done", ""), "phase", ["paused", "", "Done"]),
+    (Health(1.0, "ears", "active", ""), "state", ["broken", ""]),
+    (Scored(1.0, "scene", 0.5, dict.fromkeys(SCORES, 0.5)), "modality", ["smell", ""]),
+    (Kept(1.0, 1, "scene", 0.5, ""), "modality", ["smell", ""]),
+]
+
+
+@pytest.mark.parametrize(("event", "field", "others"), CLOSED)
+def test_a_closed_set_of_values_is_closed(event: Event, field: str, others: list[str]) -> None:
+    line = record(event, 0.0)
+    assert VALIDATOR.is_valid(line)
+    for other in others:
+        assert not VALIDATOR.is_valid({**line, field: other})
+
+
+def test_the_closed_sets_are_those_of_the_code() -> None:
+    parts = SCHEMA["$defs"]
+    assert parts["health"]["properties"]["state"]["enum"] == [s.value for s in HealthState]
+    assert parts["finished"]["properties"]["reason"]["enum"] == [r.value for r in HaltReason]
+    names = {field.name for field in fields(Scores)}
+    assert set(parts["scored"]["properties"]["scores"]["required"]) == names == set(SCORES)
+
+
+def test_scores_are_the_five_and_no_other() -> None:
+    five = dict.fromkeys(SCORES, 0.25)
+    assert VALIDATOR.is_valid(record(Scored(1.0, "scene", 0.5, five), 0.0))
+    for wrong in ({**five, "joy": 0.1}, {"surprise": 0.1}, {**five, "reward": 1.5}):
+        assert not VALIDATOR.is_valid(record(Scored(1.0, "scene", 0.5, wrong), 0.0))
 
 
 @settings(max_examples=10, deadline=None)

@@ -34,7 +34,8 @@ PACKAGES = [
     "memory",
 ]
 
-# Whatever is shipped beside the code: weights, their model cards, settings, words.
+# Whatever is shipped beside the code: weights, their model cards, settings, words. Only what lies
+# in a package's own folder: models/language/trunk/ is no package, since training alone reads it.
 DATA = [
     *("*.onnx", "*.json", "*.yaml", "*.md", "*.txt", "*.tsv", "*.flac", "*.css", "*.js", "*.html"),
     "py.typed",

@@ -1,13 +1,15 @@
-"""The shipped weights: network, tokenizer and trunk beside this module, and the card of them."""
+"""The shipped weights: network, tokenizer and card beside this module, and the trunk's folder.
+
+The trunk is read only by training and by its measurement: an installed package is without it.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from pathlib import Path
 from typing import Any, Final
 
+from models import artifacts as shipped
 from models.backends import OnnxRuntimeBackend
 from models.language.forms import VOCABULARY
 from models.language.parser import Calibration, Parser, calibration_of
@@ -17,38 +19,19 @@ from sage.irp.errors import ModelError
 FOLDER: Final = Path(__file__).parent
 NETWORK: Final = "parse.onnx"
 TOKENIZER: Final = "tokenizer.json"
-TRUNK: Final = "trunk.onnx"
-"""The weights before people's paraphrases were seen: where fine-tuning starts."""
-CARD: Final = "card.json"
+TRUNK: Final = "trunk/trunk.onnx"
+"""The weights before people's paraphrases were seen, where fine-tuning starts; with its own card,
+in a folder that is no package and so is not installed."""
 REMEDY: Final = "git checkout -- models/language` or `python -m models.language.train"
 
 
 def load_card(folder: Path = FOLDER) -> dict[str, Any]:
     """The model card's data; ModelError if it is missing or what is used of it is damaged."""
-    path = folder / CARD
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"model card {path} is missing; run `{REMEDY}`") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"model card {path} is damaged ({error}); run `{REMEDY}`") from error
-    fault = _fault(card)
-    if fault:
-        raise ModelError(f"model card {path} is damaged ({fault}); run `{REMEDY}`")
-    data: dict[str, Any] = card
-    return data
+    return shipped.load_card(folder, REMEDY, _fault)
 
 
-def _fault(card: Any) -> str:
+def _fault(card: dict[str, Any]) -> str:
     """What is wrong with the part of a card that is used at run time; empty if nothing is."""
-    if not isinstance(card, dict):
-        return "it holds no keys with values"
-    files = card.get("files")
-    if not isinstance(files, dict):
-        return "'files' must name the weights files"
-    for name, entry in files.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
-            return f"'files' gives no SHA-256 for {name!r}"
     if card.get("chunks") != len(VOCABULARY):
         return f"'chunks' is {card.get('chunks')!r}; the forms have {len(VOCABULARY)}"
     calibration = card.get("calibration")
@@ -67,16 +50,21 @@ def _fault(card: Any) -> str:
 
 
 def load_file(name: str, folder: Path = FOLDER) -> bytes:
-    """One file's content, checked against the card's SHA-256."""
+    """One file's content, checked against the SHA-256 of the card beside it.
+
+    Raises:
+        ModelError: the file or its card is missing or damaged; for the trunk of an installed
+            package the message says that only a checkout holds it.
+    """
     path = folder / name
-    expected = load_card(folder)["files"].get(name, {}).get("sha256")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"weights {path} are missing; run `{REMEDY}`") from error
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise ModelError(f"weights {path} do not match their card (SHA-256); run `{REMEDY}`")
-    return content
+    if name != TRUNK:
+        return shipped.load_file(path, load_card(folder), REMEDY)
+    if not path.parent.is_dir():
+        raise ModelError(
+            f"weights {path} are missing: training starts from them, only a checkout of SAGE holds "
+            f"them, an installed package does not; in a checkout run `{REMEDY}`"
+        )
+    return shipped.load_file(path, shipped.load_card(path.parent, REMEDY), REMEDY)
 
 
 def load_tokenizer(folder: Path = FOLDER) -> WordTokenizer:

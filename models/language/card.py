@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from models.artifacts import CARD
 from models.language import artifacts, evaluate, grammar, teacher
-from models.language.artifacts import CARD, NETWORK, TOKENIZER, TRUNK
+from models.language.artifacts import NETWORK, TOKENIZER, TRUNK
 from models.language.corpus import PROBES, Example, noisy, read_pairs
 from models.language.evaluate import Parse
 from models.language.experiment import NOT_CALIBRATED, Fold
@@ -66,10 +67,9 @@ def make_card(
             "tune_batch": config.tune_batch,
             "teacher": teacher.PACKAGE,
             "torch": torch.__version__,
+            "trunk_sha256": described((folder / TRUNK).read_bytes())["sha256"],
         },
-        "files": {
-            name: described((folder / name).read_bytes()) for name in (NETWORK, TOKENIZER, TRUNK)
-        },
+        "files": {name: described((folder / name).read_bytes()) for name in (NETWORK, TOKENIZER)},
         "calibration": kept["calibration"],
         "figures": {
             "grammar": {
@@ -108,6 +108,7 @@ def _grammar(parser: Parser) -> tuple[list[Parse], list[Parse]]:
 
 def _folds(folds: Sequence[Fold], others: Sequence[Parse]) -> dict[str, Any]:
     parses = [one for fold in folds for one in fold.parses]
+    sizes = [len(fold.parses) for fold in folds]
     exact = [fold.exact for fold in folds]
     raw = [fold.svm_raw for fold in folds]
     delexicalised = [fold.svm_delexicalised for fold in folds]
@@ -126,6 +127,7 @@ def _folds(folds: Sequence[Fold], others: Sequence[Parse]) -> dict[str, Any]:
         "most_frequent": float(np.mean([fold.most_frequent for fold in folds])),
         "margin": float(np.mean(exact) - max(np.mean(raw), np.mean(delexicalised))),
         "calibration_error": float(np.mean(errors)) if errors else 0.0,
+        "shared_text": float(np.average([f.shared_text for f in folds], weights=sizes)),
         **{f"all_{name}": value for name, value in evaluate.figures(parses).items()},
     }
 
@@ -191,8 +193,12 @@ def page(card: dict[str, Any]) -> str:
             f"| linear SVM, n-grams of the delexicalised text | {f['svm_delexicalised']:.3f} |",
             f"| most frequent form | {f['most_frequent']:.3f} |",
             "",
-            f"Margin over the better SVM: {f['margin']:+.3f}. Calibration error, fitted on the "
-            f"other folds: {f['calibration_error']:.3f}.",
+            f"Margin over the better SVM: {f['margin']:+.3f}. Calibration error, cross-fitted (the "
+            f"calibration comes from the other folds): {f['calibration_error']:.3f}.",
+            "",
+            f"Not every command is new: {f['shared_text']:.1%} share their delexicalised text with "
+            "a command learnt from, another fold's or a generated one. This helps the model and "
+            "the SVMs alike.",
             "",
             "| after step | "
             + " | ".join(str(i + 1) for i in range(len(f["all_exact_by_step"])))
@@ -203,7 +209,7 @@ def page(card: dict[str, Any]) -> str:
             "",
             f"Stopped when stable: exact {f['all_exact']:.3f} after {f['all_steps_mean']:.2f} "
             f"steps on average; all steps: {f['all_exact_all_steps']:.3f}. Steps that do not "
-            f"raise the energy: {f['all_steps_that_lower_energy']:.1%}.",
+            f"raise the energy: {f['all_steps_that_lower_energy']:.1%}. {_gain(f)}",
             "",
         ]
     own, every, probes = figures["grammar_own"], figures["grammar"], figures["probes"]
@@ -216,7 +222,13 @@ def page(card: dict[str, Any]) -> str:
         f"({own['exact_by_step'][0]:.3f} after step 1).",
         f"- {every['commands']} of all kinds, a quarter outside the domain: {every['exact']:.3f} "
         f"exact; outside, {every['declined']:.3f} declined at a threshold of 0.5; calibration "
-        f"error {every['calibration_error']:.3f}.",
+        f"error {every['calibration_error']:.3f}, in-sample: the calibration was fitted on these "
+        "commands too, so this figure says little about other ones."
+        + (
+            f" The cross-fitted one is {card['folds']['calibration_error']:.3f}, above."
+            if "folds" in card
+            else ""
+        ),
         f"- {probes['inside']} commands and {probes['outside']} others written by hand "
         f"(`probes.txt`): {probes['accepted_right']:.3f} of the commands understood and accepted, "
         f"{probes['declined']:.3f} of the others declined ({probes['read_as_unknown']:.3f} read as "
@@ -230,6 +242,24 @@ def page(card: dict[str, Any]) -> str:
         f"## Files ({sum(item['bytes'] for item in card['files'].values()) / 1e6:.1f} MB)",
         "",
         *(f"- `{name}`: SHA-256 `{item['sha256']}`" for name, item in card["files"].items()),
+        f"- `{TRUNK}`, only in a checkout (training starts from it, an installed package is "
+        f"without it): SHA-256 `{training_['trunk_sha256']}`",
         "",
     ]
     return "\n".join(lines)
+
+
+def _gain(folds: dict[str, Any]) -> str:
+    """What the steps after the first are worth, in words."""
+    first, stop, last = (
+        folds["all_exact_by_step"][0],
+        folds["all_exact"],
+        folds["all_exact_all_steps"],
+    )
+    figures = f"{first:.3f} after step 1, {stop:.3f} at the stop, {last:.3f} with all steps"
+    if max(stop, last) - first < folds["exact_sd"]:
+        return (
+            "Later steps lower the energy but do not raise accuracy on these short forms: "
+            f"{figures}, differences well within the spread of the folds."
+        )
+    return f"Later steps raise accuracy: {figures}."

@@ -23,12 +23,17 @@ NOT_CALIBRATED = Calibration(0.0, -1.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """What came out of one part: the parses of its commands, and the baselines' exact shares."""
+    """What came out of one part: the parses of its commands, and the baselines' exact shares.
+
+    ``shared_text`` is the share of its commands whose delexicalised text is also that of a command
+    learnt from, a paraphrase or a generated one.
+    """
 
     parses: tuple[evaluate.Parse, ...]
     svm_raw: float
     svm_delexicalised: float
     most_frequent: float
+    shared_text: float
 
     @property
     def exact(self) -> float:
@@ -82,6 +87,7 @@ def run_fold(
         watch=watch,
     )
     parser = parser_of(pupil, tokenizer)
+    seen = {one.words for one in (*learnt, *generated)}
     view = baselines.delexicalised
     delexicalised = max(
         baselines.exact(baselines.linear_svm(learnt, view), tested),
@@ -92,4 +98,5 @@ def run_fold(
         svm_raw=baselines.exact(baselines.linear_svm(learnt, baselines.raw), tested),
         svm_delexicalised=delexicalised,
         most_frequent=baselines.exact(baselines.most_frequent(learnt), tested),
+        shared_text=float(np.mean([one.words in seen for one in tested])),
     )

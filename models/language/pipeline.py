@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from models.artifacts import CARD
 from models.language import artifacts, training
 from models.language.card import make_card
 from models.language.corpus import GENERATED, PARAPHRASED, pairs_of, read_pairs
 from models.language.experiment import Fold, run_fold
-from models.language.export import load_trunk, serialised, trunk_bytes
+from models.language.export import described, load_trunk, serialised, trunk_bytes
 from models.language.settings import TrainConfig
 from models.language.teacher import Teacher
 from models.language.training import Pupil
@@ -52,7 +54,7 @@ def measure(output: Path) -> dict[str, Any]:
 
 
 def _trunk(config: TrainConfig, output: Path, folder: Path, bar: Progress) -> None:
-    """The first training; writes the trunk and the tokenizer."""
+    """The first training; writes the trunk with its card, and the tokenizer."""
     folder = folder / config.digest
     teacher = Teacher()
     pairs = training.grammar_pool(config, training.common_words(teacher))
@@ -70,7 +72,11 @@ def _trunk(config: TrainConfig, output: Path, folder: Path, bar: Progress) -> No
     )
     output.mkdir(parents=True, exist_ok=True)
     (output / artifacts.TOKENIZER).write_text(text, encoding="utf-8")
-    (output / artifacts.TRUNK).write_bytes(trunk_bytes(pupil))
+    path, content = output / artifacts.TRUNK, trunk_bytes(pupil)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    card = {"files": {path.name: described(content)}}
+    (path.parent / CARD).write_text(json.dumps(card, indent=1) + "\n")
 
 
 def _tune(

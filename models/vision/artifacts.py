@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from models import artifacts as shipped
 from models.backends import OnnxRuntimeBackend
 from models.vision.reading import calibration_from
 from sage.irp.errors import ModelError
 
 FOLDER: Final = Path(__file__).parent
 GRAPHS: Final = ("encode", "step", "read")
-CARD: Final = "card.json"
+CARD: Final = shipped.CARD
 REMEDY: Final = "git checkout -- models/vision` or `python -m models.vision.train"
 #: No number of a card reaches it.
 MAX_NUMBER: Final = 1e9
@@ -24,34 +23,16 @@ MAX_NUMBER: Final = 1e9
 
 def load_card(folder: Path = FOLDER) -> dict[str, Any]:
     """The model card's data; ModelError if it is missing or what is used of it is damaged."""
-    path = folder / CARD
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"model card {path} is missing; run `{REMEDY}`") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"model card {path} is damaged ({error}); run `{REMEDY}`") from error
-    fault = _fault(card)
-    if fault:
-        raise ModelError(f"model card {path} is damaged ({fault}); run `{REMEDY}`")
-    data: dict[str, Any] = card
-    return data
+    return shipped.load_card(folder, REMEDY, _fault)
 
 
-def _fault(card: Any) -> str:
+def _fault(card: dict[str, Any]) -> str:
     """What is wrong with the part of a card that is used at run time; empty if nothing is."""
-    if not isinstance(card, dict):
-        return "it holds no keys with values"
     for key in ("focal_px", "room_scale"):
         if not _is_number(card.get(key)) or not 0.0 < card[key] < MAX_NUMBER:
             found = repr(card[key])[:40] if key in card else "missing"
             return f"'{key}' is {found}; valid: a number above 0, below {MAX_NUMBER:g}"
-    files = card.get("files")
-    if not isinstance(files, dict):
-        return "'files' must name the weights files"
-    for name, entry in files.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
-            return f"'files' gives no SHA-256 for {name!r}"
+    for name, entry in card["files"].items():
         tensors = entry.get("float16_tensors")
         if not isinstance(tensors, list) or not all(map(_is_span, tensors)):
             return f"'float16_tensors' of {name!r} must be pairs of offset and count"
@@ -76,19 +57,8 @@ def _is_span(value: Any) -> bool:
 
 def load_weights(folder: Path = FOLDER) -> dict[str, bytes]:
     """Graph name to serialised ONNX model, each checked against the card's SHA-256."""
-    files = load_card(folder)["files"]
-    weights = {}
-    for graph in GRAPHS:
-        path = folder / f"{graph}.onnx"
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"weights {path} are missing; run `{REMEDY}`") from error
-        expected = files.get(path.name, {}).get("sha256")
-        if hashlib.sha256(content).hexdigest() != expected:
-            raise ModelError(f"weights {path} do not match their card (SHA-256); run `{REMEDY}`")
-        weights[graph] = content
-    return weights
+    card = load_card(folder)
+    return {graph: shipped.load_file(folder / f"{graph}.onnx", card, REMEDY) for graph in GRAPHS}
 
 
 def random_weights(seed: int, folder: Path = FOLDER) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.artifacts import CARD
 from models.language import artifacts, evaluate
 from models.language.corpus import Example, folds, noisy, read_pairs
 from models.language.forms import (
@@ -262,7 +263,7 @@ def test_calibration_learns_that_high_energy_is_wrong() -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for name in (artifacts.NETWORK, artifacts.TOKENIZER, artifacts.CARD):
+    for name in (artifacts.NETWORK, artifacts.TOKENIZER, CARD):
         shutil.copy(artifacts.FOLDER / name, tmp_path / name)
     return tmp_path
 
@@ -281,6 +282,23 @@ def test_missing_weights_name_file_and_command(copy: Path) -> None:
     (copy / artifacts.NETWORK).unlink()
     with pytest.raises(ModelError, match=r"parse\.onnx are missing.*models\.language\.train"):
         artifacts.load_file(artifacts.NETWORK, copy)
+
+
+def test_without_its_folder_the_trunk_is_only_in_a_checkout(copy: Path) -> None:
+    """As in an installed package."""
+    with pytest.raises(ModelError, match=r"trunk\.onnx are missing.*only a checkout.*git checkout"):
+        artifacts.load_file(artifacts.TRUNK, copy)
+
+
+def test_a_damaged_trunk_is_noticed(copy: Path) -> None:
+    place = copy / artifacts.TRUNK
+    place.parent.mkdir()
+    shutil.copy((artifacts.FOLDER / artifacts.TRUNK).with_name(CARD), place.with_name(CARD))
+    with pytest.raises(ModelError, match=r"trunk\.onnx are missing; run `git checkout"):
+        artifacts.load_file(artifacts.TRUNK, copy)
+    place.write_bytes(b"nonsense")
+    with pytest.raises(ModelError, match=r"trunk\.onnx do not match their card.*git checkout"):
+        artifacts.load_file(artifacts.TRUNK, copy)
 
 
 @pytest.mark.parametrize("name", [artifacts.NETWORK, artifacts.TOKENIZER])
@@ -307,9 +325,9 @@ def test_one_flipped_bit_is_noticed(copy: Path, name: str) -> None:
 def test_damage_inside_the_card_is_one_line_with_the_remedy(
     copy: Path, key: str, value: object
 ) -> None:
-    card = json.loads((copy / artifacts.CARD).read_text())
+    card = json.loads((copy / CARD).read_text())
     card[key] = value
-    (copy / artifacts.CARD).write_text(json.dumps(card))
+    (copy / CARD).write_text(json.dumps(card))
     with pytest.raises(ModelError, match=r"card\.json is damaged \(.*git checkout") as caught:
         artifacts.load_card(copy)
     assert "\n" not in str(caught.value)
@@ -317,7 +335,7 @@ def test_damage_inside_the_card_is_one_line_with_the_remedy(
 
 @pytest.mark.parametrize("text", ["", "{", "[]"])
 def test_damaged_card(copy: Path, text: str) -> None:
-    (copy / artifacts.CARD).write_text(text)
+    (copy / CARD).write_text(text)
     with pytest.raises(ModelError, match=r"card\.json"):
         artifacts.load_card(copy)
 

@@ -10,8 +10,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs torch (pip install -e .[train])")
 
 from models.backends import OnnxRuntimeBackend  # noqa: E402
-from models.language import experiment, grammar, train, training  # noqa: E402
+from models.language import artifacts, experiment, grammar, train, training  # noqa: E402
 from models.language.batching import Source, batches  # noqa: E402
+from models.language.card import page  # noqa: E402
 from models.language.corpus import Example, folds, pairs_of, pool  # noqa: E402
 from models.language.export import load_trunk, serialised, trunk_bytes  # noqa: E402
 from models.language.forms import MASK_ID, SLOTS, encode, tokens_of  # noqa: E402
@@ -187,3 +188,15 @@ def test_settings_are_checked(values: dict, message: str) -> None:
 
 def test_unknown_is_a_form_like_others() -> None:
     assert encode((UNKNOWN,))[0] > MASK_ID
+
+
+def test_the_readable_card_is_the_one_that_the_data_gives() -> None:
+    text = (artifacts.FOLDER / "CARD.md").read_text(encoding="utf-8")
+    assert text == page(artifacts.load_card())
+
+
+def test_the_card_says_so_where_later_steps_raise_no_accuracy() -> None:
+    card = artifacts.load_card()
+    assert "Later steps lower the energy but do not raise accuracy" in page(card)
+    card["folds"]["all_exact_all_steps"] = card["folds"]["all_exact_by_step"][0] + 0.1
+    assert "Later steps raise accuracy" in page(card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,18 +16,31 @@ from plugins.vision import VisionPlugin
 from sage.build import RunConfig, Runtime, build
 from sage.clock import VirtualClock
 from sage.hearing import RATE_HZ
+from sage.irp.errors import ConfigError
 from sage.ontology import rooms_of
 from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
 from sage.worlds.apartment.judge import judge
-from sage.worlds.apartment.voices import recordings
+from sage.worlds.apartment.voices import FOLDER, recordings
 
 Sight = Literal["trained", "none", "random"]
 
 _SETTLE_S = 1.0
 _STOP_AFTER_S = 2.0
 _UNHEARD_S = 3.0
+SPOKEN = (
+    "go", "approach", "find", "count", "elsewhere", "stop", "approach", "find", "count", "declined",
+    "return",
+)  # fmt: skip
 REFUSED = ("declined", "elsewhere")
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What is spoken: the kinds of command, in their order, by the voices of a folder."""
+
+    kinds: tuple[str, ...] = SPOKEN
+    voices: Path = FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +82,13 @@ def commands_for(seed: int, truth: Any, rooms: Sequence[str], count: int) -> lis
     return plan[:count]
 
 
-def spoken_for(seed: int, truth: Any, rooms: Sequence[str], count: int) -> list[tuple[str, str]]:
-    """(kind, text) of recorded commands about what is really there; two of them are to be declined.
+def spoken_for(
+    seed: int, truth: Any, rooms: Sequence[str], speech: Speech
+) -> list[tuple[str, str]]:
+    """(kind, text) of recorded commands about what is really there; some are to be declined.
 
-    A command to stop is spoken while the robot drives to a room.
+    A command to stop is spoken while the robot drives to a room. ConfigError where the folder of
+    voices has too few sentences of a kind that fit this apartment.
     """
     rng = np.random.default_rng([seed, 20183])
     things = {thing.name for thing in truth.objects}
@@ -92,23 +109,32 @@ def spoken_for(seed: int, truth: Any, rooms: Sequence[str], count: int) -> list[
         return intent.target is None or intent.kind != "go" or intent.target in rooms
 
     texts: dict[str, list[str]] = {}
-    for item in recordings():
+    for item in recordings(speech.voices):
         known = texts.setdefault(item.kind, [])
         if item.text not in known and (item.kind in REFUSED or fits(item.text)):
             known.append(item.text)
     drawn = {kind: [known[n] for n in rng.permutation(len(known))] for kind, known in texts.items()}
-    kinds = ("go", "approach", "find", "count", "elsewhere", "stop", "approach", "find", "count")
-    plan = [(kind, drawn[kind].pop()) for kind in (*kinds, "declined", "return")]
-    return plan[:count]
+    plan = []
+    for kind in speech.kinds:
+        if not drawn.get(kind):
+            raise ConfigError(
+                f"{speech.voices} has {len(texts.get(kind, ()))} sentences of the kind {kind!r} "
+                f"that fit apartment {seed}, {speech.kinds.count(kind)} needed; add recordings, or "
+                f"take fewer --commands"
+            )
+        plan.append((kind, drawn[kind].pop()))
+    return plan
 
 
-def run_seed(seed: int, sight: Sight, count: int, limit_s: float, spoken: bool) -> list[Tried]:
-    """All commands of one apartment, one after the other."""
+def run_seed(
+    seed: int, sight: Sight, count: int, limit_s: float, speech: Speech | None
+) -> list[Tried]:
+    """All commands of one apartment, one after the other: ``count`` typed, or the spoken ones."""
     logging.basicConfig(level=logging.ERROR)
     clock = VirtualClock()
     config = RunConfig(
         camera=f"sim:apartment?seed={seed}&frame_hz=10",
-        mic=f"sim:apartment?seed={seed}" if spoken else "none:",
+        mic="none:" if speech is None else f"sim:apartment?seed={seed}",
         command_limit_s=limit_s,
     )
     weights = random_weights(seed) if sight == "random" else None
@@ -120,7 +146,7 @@ def run_seed(seed: int, sight: Sight, count: int, limit_s: float, spoken: bool) 
         see=sight != "none",
     )
     try:
-        return Trial(runtime, clock, seed, sight, limit_s).run(count, spoken)
+        return Trial(runtime, clock, seed, sight, limit_s, speech).run(count)
     finally:
         runtime.close()
 
@@ -129,29 +155,41 @@ class Trial:
     """One apartment, and the commands that are tried in it."""
 
     def __init__(
-        self, runtime: Runtime, clock: VirtualClock, seed: int, sight: Sight, limit_s: float
+        self,
+        runtime: Runtime,
+        clock: VirtualClock,
+        seed: int,
+        sight: Sight,
+        limit_s: float,
+        speech: Speech | None,
     ) -> None:
         assert runtime.body is not None
         assert runtime.world is not None
         self.agent, self.body, self.world = runtime.agent, runtime.body, runtime.world
         self._runtime, self._clock = runtime, clock
         self._seed, self._sight, self._limit_s = seed, sight, limit_s
+        self._speech = speech
         self._random = np.random.default_rng([seed, 20185])
         self._driver = LockStep(
             runtime.orchestrator, clock, lambda dt_s: runtime.pump(clock.now_s() + dt_s)
         )
 
-    def run(self, count: int, spoken: bool) -> list[Tried]:
+    def run(self, count: int) -> list[Tried]:
         """Every command, in its order."""
         self._runtime.begin()
         self._go_on(_SETTLE_S)
         rooms = [room.name for room in self.body.static_map.rooms]
-        draw = spoken_for if spoken else commands_for
+        truth = self.world.truth()
+        commands, tell = (
+            (commands_for(self._seed, truth, rooms, count), self._type)
+            if self._speech is None
+            else (spoken_for(self._seed, truth, rooms, self._speech), self._speak)
+        )
         tried = []
-        for kind, text in draw(self._seed, self.world.truth(), rooms, count):
+        for kind, text in commands:
             if self._sight != "trained" and kind not in ("approach", "find"):
                 continue
-            tried.append(self._try(kind, text, self._speak if spoken else self._type))
+            tried.append(self._try(kind, text, tell))
         return tried
 
     def _try(self, kind: str, text: str, tell: Callable[[str], bool]) -> Tried:
@@ -204,7 +242,8 @@ class Trial:
 
     def _speak(self, text: str) -> bool:
         """Play a recording of it, in a voice drawn by the seed; whether anything was heard."""
-        takes = [item for item in recordings() if item.text == text]
+        assert self._speech is not None
+        takes = [item for item in recordings(self._speech.voices) if item.text == text]
         take = takes[self._random.integers(len(takes))]
         speaker = self._runtime.listening.loudspeaker
         assert speaker is not None

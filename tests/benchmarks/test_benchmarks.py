@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import overhead
-from benchmarks.apartment import Tried, commands_for, fraction, seeds_of
+from benchmarks.apartment import fraction, seeds_of
 from benchmarks.report import Row, percentile
+from benchmarks.trial import Tried, commands_for
 from sage.irp.errors import ConfigError
 from sage.skills.grammar import parse
 from sage.skills.intent import Intent

@@ -1,12 +1,18 @@
 """How well commands are understood: exact logical forms, beside a linear SVM on n-grams.
 
 Five-fold: the shipped trunk, which has seen none of the commands, is fine-tuned on four parts and
-measured on the fifth, as is everything it is compared with. With ``--test`` the shipped model
-itself is measured, on pairs that it has not seen.
+measured on the fifth, as is everything it is compared with. The SVM is the best of three in each
+fold (on the text as written, on the delexicalised text, and on that with the generated commands to
+learn from too), chosen by the very commands it is measured on: a margin over it is careful. Not
+every command is new: some, with classes in place of names, read as one of another fold, which helps
+the model and the SVM alike; ``same_text`` in the baselines is their share.
+
+With ``--test`` the shipped model itself is measured, on pairs that it has not seen.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
 import os
@@ -14,15 +20,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.report import Row, parser, publish
 from models.language import artifacts, baselines, evaluate
-from models.language.corpus import GENERATED, PARAPHRASED, Example, read_pairs
+from models.language.corpus import GENERATED, PARAPHRASED, Example, folds, read_pairs
 from models.language.parser import calibration_of
 from models.language.settings import TrainConfig
-from sage.irp.errors import SageError
+from sage.irp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from models.language.experiment import Fold
 
 EXAMPLES = """  python -m benchmarks.language                   # five folds, fine-tuned: 15 minutes
   python -m benchmarks.language --quick           # a part of one fold
@@ -31,9 +41,12 @@ EXAMPLES = """  python -m benchmarks.language                   # five folds, fi
 _QUICK_STEPS, _QUICK_COMMANDS = 60, 100
 
 
-def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
-    """The cross-validated figure."""
+def folds_rows(
+    data: Path, parts: int, quick: bool, seed: int | None = None
+) -> tuple[list[Row], str]:
+    """The cross-validated figure; ``seed`` is the fine-tuning's, the parts stay the same."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads would wait spinning
+    _need("torch", "sklearn")
     import torch
     from rich.progress import Progress
 
@@ -44,19 +57,21 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
 
     torch.set_num_threads(2)
     config = TrainConfig()
+    if seed is not None:
+        config = replace(config, seed=seed)
     pool = TUNE_POOL
     if quick:
         config = replace(config, tune_steps=_QUICK_STEPS)
         pool = 3_000
+    examples, generated = read_pairs(data), read_pairs(GENERATED)
+    held_out = folds(len(examples), parts)[: 1 if quick else parts]
     base = load_trunk(artifacts.load_file(artifacts.TRUNK))
     tokenizer = artifacts.load_tokenizer()
-    examples, generated = read_pairs(data), read_pairs(GENERATED)
     grammar = training.tune_pool(config, tokenizer, pool)
-    numbers = [0] if quick else range(parts)
     done = []
     with Progress() as bar:
-        task = bar.add_task("fine-tuning", total=len(numbers) * config.tune_steps)
-        for number in numbers:
+        task = bar.add_task("fine-tuning", total=len(held_out) * config.tune_steps)
+        for number in range(len(held_out)):
             done.append(
                 run_fold(
                     number,
@@ -71,22 +86,7 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
                     watch=lambda step, loss: bar.advance(task),
                 )
             )
-    model = float(np.mean([fold.exact for fold in done]))
-    raw = float(np.mean([fold.svm_raw for fold in done]))
-    delexicalised = float(np.mean([fold.svm_delexicalised for fold in done]))
-    row = Row(
-        "language.exact_val",
-        model - max(raw, delexicalised),
-        "higher",
-        0.0,
-        0.1,
-        {
-            "model": model,
-            "svm_raw": raw,
-            "svm_delexicalised": delexicalised,
-            "most_frequent": float(np.mean([fold.most_frequent for fold in done])),
-        },
-    )
+    row = fold_row(done, same_text(examples, held_out))
     first = float(np.mean([one.right[0] for fold in done for one in fold.parses]))
     how = (
         f"quick: the first {_QUICK_COMMANDS} commands of one fold of {parts}, "
@@ -95,13 +95,53 @@ def folds_rows(data: Path, parts: int, quick: bool) -> tuple[list[Row], str]:
         else f"{parts} folds, sd {np.std([fold.exact for fold in done]):.3f}"
     )
     return [row], (
-        f"exact form {model:.3f} ({first:.3f} after step 1), linear SVM "
-        f"{max(raw, delexicalised):.3f} ({how})"
+        f"exact form {row.baselines['model']:.3f} ({first:.3f} after step 1), linear SVM "
+        f"{row.baselines['svm_best']:.3f} ({how})"
     )
+
+
+def fold_row(done: Sequence[Fold], shared: float) -> Row:
+    """The margin over the better SVM of each fold, and what it is made of."""
+    model = float(np.mean([fold.exact for fold in done]))
+    best = float(np.mean([max(fold.svm_raw, fold.svm_delexicalised) for fold in done]))
+    return Row(
+        "language.exact_val",
+        model - best,
+        "higher",
+        0.0,
+        0.1,
+        {
+            "model": model,
+            "svm_best": best,
+            "svm_raw": float(np.mean([fold.svm_raw for fold in done])),
+            "svm_delexicalised": float(np.mean([fold.svm_delexicalised for fold in done])),
+            "most_frequent": float(np.mean([fold.most_frequent for fold in done])),
+            "same_text": shared,
+        },
+    )
+
+
+def same_text(examples: Sequence[Example], held_out: Sequence[np.ndarray]) -> float:
+    """The share of held-out commands whose delexicalised text is that of one learnt from."""
+    found = []
+    for part in held_out:
+        out = set(part.tolist())
+        learnt = {one.words for index, one in enumerate(examples) if index not in out}
+        found += [examples[index].words in learnt for index in out]
+    return float(np.mean(found))
+
+
+def _need(*modules: str) -> None:
+    """ConfigError where a library of the training is not installed."""
+    if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
+        raise ConfigError(
+            f"this benchmark needs {' and '.join(missing)}; run `pip install -e '.[train]'`"
+        )
 
 
 def test_rows(path: Path, data: Path) -> tuple[list[Row], str]:
     """The shipped model on other pairs, beside an SVM that learnt from ``data``."""
+    _need("sklearn")
     tested, learnt = read_pairs(path), read_pairs(data)
     card = artifacts.load_card()
     parser_ = artifacts.load_parser()
@@ -155,6 +195,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--data", type=Path, default=PARAPHRASED, metavar="FILE", help="pairs")
     made.add_argument("--folds", type=int, default=5, metavar="N", help="parts (default 5)")
     made.add_argument(
+        "--seed", type=int, metavar="N", help="of the fine-tuning (default: the shipped model's)"
+    )
+    made.add_argument(
         "--test",
         "--pairs",
         type=Path,
@@ -163,17 +206,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = made.parse_args(argv)
     logging.basicConfig(level=logging.ERROR)  # the quantiser warns of every tensor
-    try:
-        if arguments.test is not None:
-            rows, headline = test_rows(arguments.test, arguments.data)
-        else:
-            rows, headline = folds_rows(arguments.data, arguments.folds, arguments.quick)
-    except SageError as error:
-        print(error, file=sys.stderr)
-        return 1
+    if arguments.seed is not None and not 0 <= arguments.seed < 2**31:
+        raise ConfigError(f"--seed must lie in [0, 2^31), got {arguments.seed}")
+    if arguments.test is not None:
+        rows, headline = test_rows(arguments.test, arguments.data)
+    else:
+        rows, headline = folds_rows(
+            arguments.data, arguments.folds, arguments.quick, arguments.seed
+        )
     publish("language", rows, headline, arguments.json)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import language
-from models.language.corpus import PARAPHRASED, PROBES
+from models.language.corpus import PARAPHRASED, PROBES, Example
+from sage.commands.cli import run_guarded
+from sage.irp.errors import ConfigError
 
 data = pytest.mark.skipif(
     not PARAPHRASED.exists(), reason="the commands are not in ../shared/data/gpsr"
@@ -20,6 +25,7 @@ def few(path: Path, count: int) -> str:
 
 
 def test_the_shipped_model_on_other_pairs(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
     learnt, tested, report = tmp_path / "learnt", tmp_path / "tested", tmp_path / "rows.json"
     learnt.write_text(few(PROBES, 40))
     tested.write_text(few(PROBES, 45))
@@ -35,7 +41,64 @@ def test_the_shipped_model_on_other_pairs(tmp_path: Path) -> None:
 def test_pairs_that_cannot_be_read_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert language.main(["--test", str(tmp_path / "absent.txt")]) == 1
+    arguments = ["--test", str(tmp_path / "absent.txt")]
+    assert run_guarded(lambda: language.main(arguments)) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "absent.txt" in error
+
+
+@pytest.mark.parametrize("seed", ["-1", "2147483648"])
+def test_a_seed_out_of_range_is_named(seed: str) -> None:
+    with pytest.raises(ConfigError, match=r"--seed must lie in .*, got " + seed):
+        language.main(["--seed", seed])
+
+
+@pytest.mark.parametrize("name", ["torch", "sklearn"])
+def test_without_its_libraries_it_says_what_to_install(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda wanted: None if wanted == name else real(wanted)
+    )
+    with pytest.raises(ConfigError, match=rf"needs {name}; run `pip install -e '\.\[train\]'`"):
+        language.main(["--quick"])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A fold's outcome, without the libraries of the training."""
+
+    exact: float
+    svm_raw: float
+    svm_delexicalised: float
+    most_frequent: float
+
+
+def test_the_margin_is_over_the_better_svm_of_each_fold() -> None:
+    done = [
+        Part(0.75, 0.50, 0.25, 0.1),
+        Part(0.50, 0.25, 0.40, 0.3),
+    ]
+    row = language.fold_row(done, 0.125)  # type: ignore[arg-type]
+    assert row.id == "language.exact_val"
+    assert row.value == pytest.approx(0.625 - 0.45)
+    assert row.baselines == pytest.approx(
+        {
+            "model": 0.625,
+            "svm_best": 0.45,
+            "svm_raw": 0.375,
+            "svm_delexicalised": 0.325,
+            "most_frequent": 0.2,
+            "same_text": 0.125,
+        }
+    )
+
+
+def test_commands_that_read_alike_in_another_part_are_counted() -> None:
+    words = [("go", "to", "ROOM"), ("go", "to", "ROOM"), ("stop",), ("find", "THING")]
+    examples = [Example(" ".join(each), each, "( x )") for each in words]
+    parts = [np.array([0, 2]), np.array([1, 3])]
+    assert language.same_text(examples, parts) == 0.5
+    assert language.same_text(examples, [np.array([0, 1]), np.array([2, 3])]) == 0.0

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+import math
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,7 @@ DEFAULT_COMMANDS = (
     "how many fruits are there in the dining room",
     "go to the sofa",
     "come back",
-    "stop",
+    "stop moving",
 )
 
 TO_DECLINE = ("what is the weather tomorrow",)
@@ -53,7 +54,8 @@ examples:
   sage run --camera file:clip.mp4 --mic file:take.wav    what is seen and what is said
   sage run --camera camera:0 --mic mic: --robot python:mybase:Base
 
-exit codes: 0 every command was done, and ground truth agrees where there is any; 1 one was not;
+exit codes: 0 every command was done, and ground truth agrees where there is any, or there was no
+robot to do them; 1 one was not;
 2 a wrong option, file or device, which the message names; 130 stopped by Ctrl-C.
 """
 
@@ -189,7 +191,7 @@ def _commands(args: argparse.Namespace, config: RunConfig) -> tuple[str, ...]:
     """What to say first: what was asked for, or the tour where nobody else says anything."""
     from sage.skills.grammar import read_script
 
-    commands = list(args.say)
+    commands = [text.encode("utf-8", "replace").decode("utf-8") for text in args.say]
     if args.script:
         commands += read_script(args.script)
     alone = config.camera.startswith("sim:") and (config.mic or "sim:").startswith("sim:")
@@ -253,7 +255,9 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
     try:
         runtime.start()
         interrupted = asyncio.run(_until_done(runtime, speaker, args.duration))
-        speaker.give_up("interrupted" if interrupted else "the run ended before it was done")
+        unsaid = speaker.give_up(
+            "interrupted" if interrupted else "the run ended before it was done"
+        )
     finally:
         runtime.telemetry.flush()
         view.close()
@@ -261,29 +265,47 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
             runtime.store.flush()
             runtime.telemetry.flush()  # what was kept last
         sink.close(runtime.telemetry.lost)
-    summary = recorder.finish(interrupted=interrupted)
-    fault = runtime.fault or runtime.source.error
-    try:
-        write_summary(
-            out,
-            run_summary(
-                summary,
-                title=runtime.config.camera,
-                robot=robot,
-                began=began,
-                began_s=began_s,
-                ended_s=runtime.clock.now_s(),
-                problems=[
-                    str(text) for text in (fault, sink.fault, *_memory_faults(runtime)) if text
-                ],
-                untold=runtime.telemetry.lost,
-                memory=None if runtime.store is None else str(runtime.store.path),
-            ),
+    ended_s = runtime.clock.now_s()
+    fault = runtime.fault or runtime.source.error or runtime.listening.microphone.error
+    problems = [str(text) for text in (fault, sink.fault, *_memory_faults(runtime)) if text]
+
+    def write(summary: Summary) -> None:
+        told = run_summary(
+            summary,
+            title=runtime.config.camera,
+            robot=robot,
+            began=began,
+            began_s=began_s,
+            ended_s=ended_s,
+            problems=problems,
+            untold=runtime.telemetry.lost,
+            memory=None if runtime.store is None else str(runtime.store.path),
         )
+        write_summary(out, told)
+
+    summary = recorder.finish(interrupted=interrupted, unsaid=unsaid)
+    failures = [summary.problem] if summary.problem else []
+    try:
+        write(summary)  # before the pictures, which are what fills a small disk
+        summary = recorder.draw(summary)
+        write(summary)
         summary = dataclasses.replace(summary, report=write_report(out))
     except SageError as error:
-        summary = dataclasses.replace(summary, problem=summary.problem or str(error))
-    return summary
+        failures += [text for text in (summary.problem, str(error)) if text not in ("", *failures)]
+        summary = dataclasses.replace(summary, problem="; ".join(failures))
+    return dataclasses.replace(summary, hearing=_hearing(runtime))
+
+
+def _hearing(runtime: Runtime) -> str:
+    """How much was heard of a microphone or a file, in words; nothing of the apartment's."""
+    ears = runtime.listening.ears
+    if ears is None or runtime.listening.scheme == "sim":
+        return ""
+    counts = ears.counts()
+    if counts.utterances:
+        return f"heard {counts.utterances} utterances in {counts.heard_s:.1f} s"
+    peak_db = 20.0 * math.log10(max(counts.peak, 1e-6))
+    return f"heard no speech in {counts.heard_s:.1f} s (the loudest sample: {peak_db:.0f} dBFS)"
 
 
 def _memory_faults(runtime: Runtime) -> tuple[str, ...]:
@@ -348,7 +370,8 @@ async def _until_done(runtime: Runtime, speaker: Speaker, duration_s: float | No
         driven = runtime.body is not None or runtime.listening.scheme != "none"
         done = driven and speaker.done and not listening
         ended = runtime.source.finished and not listening and runtime.agent.idle
-        if done or ended or runtime.fault is not None or clock.now_s() >= until_s:
+        failed = runtime.fault is not None or runtime.source.error is not None
+        if done or ended or (failed and not listening) or clock.now_s() >= until_s:
             stop.set()
 
     runtime.orchestrator.on_tick(tick)
@@ -359,14 +382,15 @@ async def _until_done(runtime: Runtime, speaker: Speaker, duration_s: float | No
 
 @contextlib.contextmanager
 def _signals(act: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and a polite kill end the run in order."""
+    """Ctrl-C, a polite kill and a terminal that is closed end the run in order."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in ending:
         loop.add_signal_handler(number, act)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending:
             loop.remove_signal_handler(number)
 
 

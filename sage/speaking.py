@@ -97,18 +97,18 @@ class Speaker:
         if playing is not None:
             self._on_said(number, playing.text)
 
-    def give_up(self, why: str) -> None:
-        """End what runs, and account for what was not said any more."""
+    def give_up(self, why: str) -> tuple[str, ...]:
+        """End what runs; returns what was not said any more, or not to its end."""
         if self._agent is None:
-            return
+            return ()
         with self._lock:
+            unsaid = tuple(self._waiting)
             if self._playing is not None:
-                self._waiting.appendleft(self._playing.text)
+                unsaid = (self._playing.text, *unsaid)
                 self._playing = None
-            while self._waiting:
-                text = self._waiting.popleft()
-                self._give(text, Utterance(text))
+            self._waiting.clear()
         self._agent.cancel(why)
+        return unsaid
 
     @property
     def done(self) -> bool:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from sage.irp.errors import SageError
 from sage.navigation.navigator import Navigator
 from sage.skills.agent import Agent, Report
@@ -18,6 +16,7 @@ from sage.skills.grammar import parse
 from sage.skills.intent import Intent
 from sage.telemetry import Dropped, Event, Finished, Kept, Task
 from sage.values import Frame, Observation, Pose, Scene, UInt8Array
+from sage.way import Way
 from sage.worlds.apartment.judge import judge
 from sage.worlds.apartment.truth import Truth
 
@@ -65,6 +64,14 @@ class Judged:
         return self.report.verdict.done and self.agrees is not False
 
     @property
+    def state(self) -> str:
+        """``done``, ``failed`` or, where the robot refused, ``declined``."""
+        report = self.report
+        if report.intent is None and report.understood_s is not None:
+            return "declined"
+        return "done" if report.verdict.done else "failed"
+
+    @property
     def verdict(self) -> str:
         """Ground truth beside what the robot says of itself."""
         if self.agrees == self.report.verdict.done:
@@ -85,6 +92,8 @@ class Summary:
     kept: int = 0
     report: Path | None = None
     driven: bool = True
+    unsaid: tuple[str, ...] = ()
+    hearing: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -93,25 +102,25 @@ class Summary:
             return _EXIT_INTERRUPTED
         if self.problem:
             return 2
-        return 0 if not self.driven or all(item.done for item in self.judged) else 1
+        if not self.driven:
+            return 0
+        return 0 if all(item.done for item in self.judged) and not self.unsaid else 1
 
     def text(self) -> str:
         """A few lines for people."""
         lines = [""]
         for item in self.judged:
-            state = "done  " if item.report.verdict.done else "failed"
-            if item.report.intent is None:
-                state = "declined"
             heard = item.said is not None and item.said != item.report.text
             took_s = item.report.ended_s - item.report.began_s
             text, said = plain(item.report.text), plain(item.report.verdict.text)
-            lines.append(f'{state}  {took_s:5.1f} s  "{text}": {said}')
+            lines.append(f'{item.state:<6}  {took_s:5.1f} s  "{text}": {said}')
             if heard:
                 lines.append(f'                  what was said: "{plain(item.said or "")}"')
             if item.to_decline:
                 lines.append("                  declining it is right")
             if item.agrees is not None:
                 lines.append(f"                  ground truth {item.verdict}: {plain(item.why)}")
+        lines += [f'not said           "{plain(text)}"' for text in self.unsaid]
         for name, figures in sorted(self.plugins.items()):
             count = max(1, figures.refinements)
             reasons = ", ".join(f"{n} {reason}" for reason, n in figures.reasons.most_common())
@@ -123,9 +132,12 @@ class Summary:
                 f"trust {figures.trust:.2f}" + (f"; dropped {drops}" if drops else "")
             )
         done = sum(item.done for item in self.judged)
-        if self.judged and self.driven:
+        asked = len(self.judged) + len(self.unsaid)
+        if asked and self.driven:
             right = " or rightly declined" if any(item.to_decline for item in self.judged) else ""
-            lines.append(f"{done} of {len(self.judged)} commands done{right}")
+            lines.append(f"{done} of {asked} commands done{right}")
+        if self.hearing:
+            lines.append(self.hearing)
         if self.sheet is not None:
             lines.append(f"pictures: {self.sheet}")
         if self.report is not None:
@@ -133,7 +145,7 @@ class Summary:
         if self.problem:
             lines.append(f"error: {self.problem}")
         if self.interrupted:
-            lines.append("stopped by Ctrl-C")
+            lines.append("stopped by Ctrl-C, or by a signal to end")
         return "\n".join(lines)
 
 
@@ -144,39 +156,6 @@ class Robot:
     navigator: Navigator
     sightings: Sightings
     start: Pose
-
-
-class Way:
-    """Where the robot went, in memory that does not grow: when it is full, every other pose goes.
-
-    Args:
-        capacity: poses that fit.
-        step_m: poses are at least so far apart; twice as far after each thinning.
-    """
-
-    def __init__(self, capacity: int = 8192, step_m: float = 0.03) -> None:
-        self._rows = np.full((capacity, 4), np.nan)
-        self._count = 0
-        self._step_m = step_m
-
-    def add(self, at_s: float, pose: Pose) -> None:
-        """The robot is here now."""
-        if self._count:
-            _, x_m, y_m, _ = self._rows[self._count - 1]
-            if pose.distance_to(x_m, y_m) <= self._step_m:
-                return
-        if self._count == len(self._rows):
-            kept = self._rows[::2]
-            self._rows[: len(kept)] = kept.copy()
-            self._count = len(kept)
-            self._step_m *= 2.0
-        self._rows[self._count] = at_s, pose.x_m, pose.y_m, pose.yaw_rad
-        self._count += 1
-
-    def poses(self) -> tuple[tuple[float, Pose], ...]:
-        """When (seconds of the runtime's clock) and where, oldest first."""
-        rows = self._rows[: self._count].tolist()
-        return tuple((at_s, Pose(x_m, y_m, yaw_rad)) for at_s, x_m, y_m, yaw_rad in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +242,13 @@ class Recorder:
                 if scene.captured_s - before > 1.0:
                     self._seen.append((frame.rgb, scene, f"{len(scene.detections)} things"))
 
-    def finish(self, *, interrupted: bool) -> Summary:
-        """Judge what is left, draw the pictures, and sum up."""
+    def finish(self, *, interrupted: bool, unsaid: tuple[str, ...] = ()) -> Summary:
+        """Judge what is left, and sum up; the contact sheet is still to be drawn.
+
+        Args:
+            interrupted: whether somebody ended the run.
+            unsaid: the commands that were not said any more.
+        """
         self._settle()
         judged = dict(self._judged)
         for report in self._agent.reports:
@@ -272,21 +256,24 @@ class Recorder:
                 said, to_decline = self._said.get(report.command, (None, False))
                 text = report.verdict.text
                 judged[report.command] = Judged(report, None, text, said, to_decline)
-        sheet = None
-        try:
-            sheet = self._draw()
-        except (SageError, OSError) as error:  # the figures are told all the same
-            self._problem = str(error)
         return Summary(
             tuple(judged[number] for number in sorted(judged)),
             dict(self._plugins),
-            sheet,
+            None,
             interrupted,
             self._problem,
             way=self._way.poses(),
             kept=self._kept,
             driven=self._robot is not None,
+            unsaid=unsaid,
         )
+
+    def draw(self, summary: Summary) -> Summary:
+        """The summary with its contact sheet, or with the reason why there is none."""
+        try:
+            return replace(summary, sheet=self._draw())
+        except (SageError, OSError) as error:  # the figures are told all the same
+            return replace(summary, problem=summary.problem or str(error))
 
     def _end(self, event: Task) -> None:
         """A command is over: what is true now counts; it is judged once more is known of it."""

@@ -14,8 +14,9 @@ from sage.skills.agent import Agent, Report
 from sage.skills.body import Verdict
 from sage.skills.grammar import parse
 from sage.skills.intent import Intent
-from sage.summary import Judged, Recorder, Summary, Way, plain
+from sage.summary import Judged, Recorder, Summary, plain
 from sage.values import Frame, Observation, Pose, Scene
+from sage.way import Way
 
 
 def judged(done: bool, agrees: bool | None, text: str = "go to the kitchen") -> Judged:
@@ -67,7 +68,7 @@ def test_frames_are_kept_up_to_a_sheet_and_drawn(tmp_path: Path) -> None:
     recorder = Recorder("file:clip.mp4", tmp_path, listener())
     for number in range(0, 100, 2):
         recorder.saw(*frame(number))
-    summary = recorder.finish(interrupted=False)
+    summary = recorder.draw(recorder.finish(interrupted=False))
     assert summary.sheet == tmp_path / "contact_sheet.png"
     assert summary.exit_code == 0
 
@@ -75,7 +76,7 @@ def test_frames_are_kept_up_to_a_sheet_and_drawn(tmp_path: Path) -> None:
 def test_a_full_disk_loses_the_pictures_and_says_so(tmp_path: Path) -> None:
     recorder = Recorder("file:clip.mp4", Path("/dev/full"), listener())
     recorder.saw(*frame(1))
-    summary = recorder.finish(interrupted=False)
+    summary = recorder.draw(recorder.finish(interrupted=False))
     assert summary.sheet is None
     assert summary.exit_code == 2
     assert "/dev/full" in summary.text()

@@ -10,6 +10,7 @@ from sage.hearing import SimulatedMicrophone, check_microphone, open_microphone
 from sage.hearing.ears import Ears
 from sage.hearing.isolated import IsolatedRecogniser
 from sage.hearing.recogniser import Recogniser, VoiceActivity
+from sage.irp import ConfigError
 from sage.sensors import Source
 from sage.telemetry import Observer
 from sage.values import Observation
@@ -43,6 +44,11 @@ class Listening:
     ) -> None:
         uri = config.mic or ("sim:apartment" if simulated else "none:")
         self.scheme = check_microphone(uri).scheme
+        if self.scheme == "sim" and not simulated:
+            raise ConfigError(
+                f"--mic {uri!r} is the apartment's microphone, and {config.camera!r} is not the "
+                "apartment; use mic:, file:PATH or none:"
+            )
         self.ears: Ears | None = None
         self.microphone: Source = open_microphone(uri, clock=clock, lockstep=lockstep)
         if self.scheme == "none":

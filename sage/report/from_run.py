@@ -48,7 +48,7 @@ def run_summary(
     """
     way = summary.way[:: max(1, len(summary.way) // _LONGEST_WAY)]
     pictures = [
-        PictureRecord(item.picture, item.said or item.report.text)
+        PictureRecord(item.picture, _whole(item.said or item.report.text))
         for item in summary.judged
         if item.picture is not None
     ]
@@ -65,7 +65,7 @@ def run_summary(
         exit_code=summary.exit_code,
         interrupted=summary.interrupted,
         problems=[*([summary.problem] if summary.problem else []), *problems],
-        commands=[_command(item) for item in summary.judged],
+        commands=[*map(_command, summary.judged), *_unsaid(summary)],
         plugins={
             name: PluginRecord(
                 refinements=figures.refinements,
@@ -98,23 +98,34 @@ def run_summary(
 
 def _command(item: Judged) -> CommandRecord:
     report = item.report
-    state = "done" if report.verdict.done else "failed"
-    if report.intent is None:
-        state = "declined"
     return CommandRecord(
         command=report.command,
-        text=item.said or report.text,
-        intent=report.intent.phrase if report.intent is not None else None,
-        state=state,
-        said=report.verdict.text,
+        text=_whole(item.said or report.text),
+        intent=_whole(report.intent.phrase) if report.intent is not None else None,
+        state=item.state,
+        said=_whole(report.verdict.text),
         truth=item.agrees,
-        why=item.why,
+        why=_whole(item.why),
         began_s=report.began_s,
         ended_s=report.ended_s,
         found_at=report.verdict.found_at,
         picture=item.picture,
         as_expected=item.done if item.to_decline else None,
     )
+
+
+def _unsaid(summary: Summary) -> list[CommandRecord]:
+    """The commands that were not said any more, numbered after the others."""
+    first = max((item.report.command for item in summary.judged), default=-1) + 1
+    return [
+        CommandRecord(command=number, text=_whole(text), said="never said: the run ended before")
+        for number, text in enumerate(summary.unsaid, first)
+    ]
+
+
+def _whole(text: str) -> str:
+    """A text that may come from anywhere, without what no file can hold (lone surrogates)."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _map(static_map: StaticMap) -> MapRecord:

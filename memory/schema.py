@@ -62,6 +62,7 @@ MIGRATIONS = (
     """,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
+_KEEP_NOTHING = "keep nothing with `--state none`"
 
 
 class MemoryStoreError(SageError):
@@ -82,7 +83,8 @@ def default_store_path(state: Path | None = None) -> Path:
             base = Path.home() / ".local" / "state"
         except RuntimeError as error:
             raise MemoryStoreError(
-                "there is no home folder to keep memory in; set XDG_STATE_HOME to a folder"
+                "there is no home folder to keep memory in; set XDG_STATE_HOME to a folder, or "
+                f"{_KEEP_NOTHING}"
             ) from error
     return base / "sage" / FILE_NAME
 
@@ -129,6 +131,9 @@ def open_to_write(path: Path, synchronous: Synchronous) -> sqlite3.Connection:
 def open_to_read(path: Path, check: bool = True) -> sqlite3.Connection:
     """Open a store that exists; it is neither created, mended nor migrated.
 
+    Of a file that was never begun (a full disk leaves one without tables) this is an empty store
+    in memory, of which :func:`is_begun` is false: the file may be begun at any time.
+
     Args:
         path: its file.
         check: look for damage too, which reads all of it (0.7 s for 512 MB).
@@ -143,10 +148,22 @@ def open_to_read(path: Path, check: bool = True) -> sqlite3.Connection:
         check_store(path, check)
         # May write, but not the data: so that whoever closes last tidies the log away.
         connection = _connect_to_read(path, "rw")
-        connection.execute("PRAGMA query_only = ON")
+        try:
+            if not is_begun(connection):
+                connection.close()
+                connection = _empty()
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise MemoryStoreError(describe(path, error)) from error
     return connection
+
+
+def is_begun(connection: sqlite3.Connection) -> bool:
+    """Whether any migration was committed to what a connection reads."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0]) > 0
 
 
 def check_file(path: Path) -> None:
@@ -235,7 +252,10 @@ def describe(path: Path, error: BaseException) -> str:
     if "full" in text:
         return f"the disk of the memory store {path} is full; free some space on it"
     if "readonly" in text or "unable to open" in text:
-        return f"the memory store {path} cannot be written or opened here: {text}"
+        return (
+            f"the memory store {path} cannot be written or opened here: {text}; name another "
+            f"place, or {_KEEP_NOTHING}"
+        )
     if "malformed" in text or "not a database" in text:
         return f"the memory store {path} is damaged ({text}); the next `sage run` moves it aside"
     return f"the memory store {path} fails: {text}"
@@ -250,6 +270,14 @@ def connect(path: Path, mode: Literal["ro", "rw", "rwc"], extra: str = "") -> sq
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _empty() -> sqlite3.Connection:
+    """All tables and nothing in them, in memory; its version stays 0."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    for migration in MIGRATIONS:
+        connection.executescript(migration)
+    return connection
 
 
 def _connect_to_read(path: Path, mode: Literal["ro", "rw"] = "ro") -> sqlite3.Connection:
@@ -342,6 +370,6 @@ def _writable(place: Path) -> bool:
 
 def _no_place(path: Path, why: str) -> MemoryStoreError:
     return MemoryStoreError(
-        f"the memory store {path} cannot be kept there: {why}; name another place, or set "
-        "XDG_STATE_HOME to a folder of yours"
+        f"the memory store {path} cannot be kept there: {why}; name another place, set "
+        f"XDG_STATE_HOME to a folder of yours, or {_KEEP_NOTHING}"
     )

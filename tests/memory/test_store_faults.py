@@ -255,6 +255,27 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
         assert reader.count() == 3
 
 
+def test_a_store_without_tables_is_empty_until_it_is_begun(path: Path) -> None:
+    with connected(path) as connection:  # a page, and no tables on it
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert path.stat().st_size > 0
+    with StoreReader(path) as reader:
+        assert (reader.count(), reader.list(), reader.ids(), reader.pruned()) == (0, (), None, 0)
+        assert reader.nearest(experience().embedding, "scene") == ()
+        fill(path)
+        assert reader.count() == 3
+        assert len(reader.nearest(experience().embedding, "scene")) == 3
+
+
+def test_a_store_that_was_never_begun_is_missing_once_it_is_gone(path: Path) -> None:
+    path.touch()
+    with StoreReader(path) as reader:
+        assert reader.count() == 0
+        path.unlink()
+        with pytest.raises(MemoryStoreError, match="there is no memory store"):
+            reader.count()
+
+
 def test_places_that_cannot_hold_a_store_are_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("")
@@ -269,6 +290,7 @@ def test_places_that_cannot_hold_a_store_are_named(tmp_path: Path) -> None:
         with pytest.raises(MemoryStoreError, match=says) as raised:
             ExperienceStore(place)
         assert "\n" not in str(raised.value)
+        assert ("--state none" in str(raised.value)) == (says == "cannot be kept there")
     for missing in (tmp_path / "none.db", tmp_path / "file" / "memory.db", tmp_path / "no" / "x"):
         with pytest.raises(MemoryStoreError, match=r"there is no memory store .* yet; `sage run`"):
             StoreReader(missing)
@@ -305,7 +327,7 @@ def test_a_read_only_place_is_read_and_not_written(read_only: Path) -> None:
         with StoreReader(read_only / "memory.db") as reader:
             assert [record.id for record in reader.list()] == [3, 2, 1]
             assert reader.get(1).picture == PNG
-        with pytest.raises(MemoryStoreError, match=r"cannot be kept there: .* is read-only"):
+        with pytest.raises(MemoryStoreError, match=r"kept there: .* is read-only; .*--state none"):
             ExperienceStore(read_only / "memory.db")
         with pytest.raises(MemoryStoreError, match="cannot be kept there"):
             ExperienceStore(read_only / "deeper" / "memory.db")

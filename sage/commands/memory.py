@@ -39,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from memory.reader import StoreReader
     from memory.schema import default_store_path
 
-    path = options.store or default_store_path(options.state)
+    if options.state == "none":  # as `sage run --state none`; a folder of that name is ./none
+        raise ConfigError("nothing is kept with `--state none`; name a run's own state folder")
+    state = None if options.state is None else Path(options.state)
+    path = options.store or default_store_path(state)
     with StoreReader(path) as store:
         command: Any = {"list": _list, "show": _show, "explain": _explain}[options.command]
         return int(command(store, options))
@@ -49,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     where = argparse.ArgumentParser(add_help=False)
     place = where.add_mutually_exclusive_group()
     place.add_argument("--store", type=Path, metavar="FILE", help="the store to read")
-    place.add_argument("--state", type=Path, metavar="DIR", help="the folder with memory.db")
+    place.add_argument("--state", metavar="DIR", help="the folder with memory.db")
     where.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser = argparse.ArgumentParser(
         prog="sage memory",
@@ -189,9 +192,29 @@ def _show(store: StoreReader, options: argparse.Namespace) -> int:
     )
     for name, sentence in experience.why.items():
         print(f"  why {_plain(name)}: {_plain(sentence)}")
+    payload = dict(experience.payload)
+    lines = _context_lines(payload.get("context"))
+    if lines is not None:
+        del payload["context"]
+    if lines:
+        print("before it")
+        print("\n".join(lines))
     print("payload")
-    print(json.dumps(dict(experience.payload), indent=2, allow_nan=False))
+    print(json.dumps(payload, indent=2, allow_nan=False))
     return 0
+
+
+def _context_lines(context: Any) -> list[str] | None:
+    """What led to it, a line each; None where that is not ``memory.context``'s."""
+    if not isinstance(context, (list, tuple)):
+        return None
+    try:
+        return [
+            f"  {float(s):5.1f} s  {_plain(modality):<7} {float(salience):.2f}  {_plain(text)}"
+            for s, modality, salience, text in context
+        ]
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _explain(store: StoreReader, options: argparse.Namespace) -> int:
@@ -232,6 +255,7 @@ def _explain(store: StoreReader, options: argparse.Namespace) -> int:
         f"{_plain(experience.modality)}, {_local(experience.wall_time)}; "
         f"salience {experience.salience:.2f}, of which"
     )
+    print(_how_they_combine(experience))
     for name in sorted(filter(scores.get, scores), key=lambda name: -shares[name]):
         print(f"  {shares[name]:5.2f}  {name:<8} {scores[name]:.2f} x weight {WEIGHTS[name]:.2f}")
         if name in experience.why:
@@ -257,6 +281,19 @@ def contributions(experience: Experience) -> dict[str, float]:
         name: experience.salience * part / total if total > 0.0 else 0.0
         for name, part in parts.items()
     }
+
+
+def _how_they_combine(experience: Experience) -> str:
+    """One line: why the contributions are not the products beside them."""
+    from memory.snarc import combine
+
+    whole = combine(experience.scores)
+    warm_up = ""
+    if whole - experience.salience > 0.005:
+        warm_up = f", x {experience.salience / whole:.2f} during warm-up"
+    return (
+        f"(salience = 1 - product of (1 - weight x score){warm_up}; first, each one's share of it)"
+    )
 
 
 def _print_neighbours(store: StoreReader, near: Sequence[Neighbour]) -> None:

@@ -91,6 +91,31 @@ def test_everything_about_one_is_shown(store: Path, capsys: Capture, tmp_path: P
     assert f"saved as {picture}" in printed
 
 
+CONTEXT = [[9.96, "scene", 0.125, "hall: \x1b[2Jdoor"], [0.5, "motion", 0.8, "turning left"]]
+
+
+def test_what_led_to_it_is_a_block_of_its_own(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "memory.db"
+    with ExperienceStore(path) as kept:
+        kept.keep(experience(1, payload={"room": "hall", "context": CONTEXT}))
+        kept.keep(experience(2, payload={"context": "by hand"}))
+        kept.keep(experience(3, payload={"context": []}))
+    assert run(path, "show", "1") == 0
+    before, payload = capsys.readouterr().out.split("\npayload\n")
+    assert before.endswith(
+        "\nbefore it\n"
+        "   10.0 s  scene   0.12  hall:  [2Jdoor\n"
+        "    0.5 s  motion  0.80  turning left"
+    )
+    assert strict(payload) == {"room": "hall"}
+    assert run(path, "show", "1", "--json") == 0
+    assert strict(capsys.readouterr().out)["payload"] == {"room": "hall", "context": CONTEXT}
+    assert run(path, "show", "2") == 0
+    assert '"context": "by hand"' in capsys.readouterr().out  # not memory's own: shown as it is
+    assert run(path, "show", "3") == 0
+    assert "before it" not in capsys.readouterr().out
+
+
 def test_one_is_shown_as_json(store: Path, capsys: Capture) -> None:
     assert run(store, "show", "5", "--json") == 0
     shown = strict(capsys.readouterr().out)
@@ -110,6 +135,15 @@ def test_an_explanation_adds_up_and_names_what_is_like_it(store: Path, capsys: C
     assert "The most alike of 9 remembered" in printed
     assert "most like it, of what was kept before:" in printed
     assert re.search(r"1\.00  2: thing 2\n", printed)
+
+
+def test_an_explanation_says_how_scores_combine(store: Path, capsys: Capture) -> None:
+    assert run(store, "explain", "5") == 0
+    line = "(salience = 1 - product of (1 - weight x score); first, each one's share of it)\n"
+    assert line in capsys.readouterr().out
+    assert run(store, "explain", "1") == 0  # a salience of 0.1: cut by warm-up
+    cut = 0.1 / combine(Scores(surprise=0.25, novelty=0.5))
+    assert f"(1 - weight x score), x {cut:.2f} during warm-up; first" in capsys.readouterr().out
 
 
 def test_an_explanation_as_json_sums_to_the_salience(store: Path, capsys: Capture) -> None:
@@ -183,6 +217,31 @@ def test_an_empty_store_says_how_to_fill_it(tmp_path: Path, capsys: Capture) -> 
     assert run(path, "list", "--json") == 0
     assert strict(capsys.readouterr().out)["experiences"] == []
     assert run(path, "list", "--modality", "scene") == 0
+
+
+def test_a_store_that_was_never_begun_holds_nothing_yet(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "memory.db"
+    path.touch()
+    assert run(path, "list") == 0
+    assert "holds nothing yet: `sage run` fills it" in capsys.readouterr().out
+    assert run(path, "list", "--json") == 0
+    assert strict(capsys.readouterr().out)["count"] == 0
+    for word in ("show", "explain"):
+        assert run(path, word, "1") == 2
+        assert f"no experience 1 in {path}; it is empty" in capsys.readouterr().err
+    assert path.stat().st_size == 0
+
+
+def test_state_none_keeps_nothing_and_a_folder_of_that_name_is_read(
+    store: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(store.parent)
+    (store.parent / "none").mkdir()
+    store.rename(store.parent / "none" / "memory.db")
+    assert cli.main(["memory", "list", "--state", "none"]) == 2
+    assert "error: nothing is kept with `--state none`" in capsys.readouterr().err
+    assert cli.main(["memory", "list", "--state", "./none"]) == 0
+    assert "thing 5" in capsys.readouterr().out
 
 
 def test_reading_leaves_the_store_as_it_is(store: Path, capsys: Capture) -> None:

@@ -197,3 +197,23 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_robot_moves(tmp_path
     assert "/dev/full/runs" in done.stderr
     assert "phase=started" not in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_world_that_is_gone_ends_the_run_with_its_reason(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "sage.run", "--headless", "--mic", "none:", "--say", "find the mug"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if "phase=started" in line:
+                break
+        children = Path(f"/proc/{run.pid}/task").glob("*/children")
+        (world,) = {pid for child in children for pid in child.read_text().split()}
+        os.kill(int(world), signal.SIGKILL)
+        _, errors = run.communicate(timeout=30)
+    assert run.returncode == 2
+    assert "sim:apartment ended with status -9" in errors

@@ -47,6 +47,8 @@ class EarsCounts:
         empty: delivered without words.
         rejected: too short to be speech.
         errors: what voice activity, the recogniser and the consumer raised.
+        heard_s: how much sound they listened to.
+        peak: its loudest sample, in [0, 1].
     """
 
     blocks: int = 0
@@ -56,6 +58,8 @@ class EarsCounts:
     empty: int = 0
     rejected: int = 0
     errors: int = 0
+    heard_s: float = 0.0
+    peak: float = 0.0
 
 
 class Ears:
@@ -104,6 +108,8 @@ class Ears:
         self._deaf = 0  # blocks in a row in which voice activity failed
         self._backoff_s = self._config.backoff_s
         self._retry_s = -math.inf
+        self._heard_samples = 0
+        self._peak = 0.0
         self._counts = dict.fromkeys(_COUNTED, 0)
         self._lock = threading.Condition()  # of the queue and what belongs to it
         self._queue: deque[Observation | None] = deque()  # None: flush
@@ -145,7 +151,12 @@ class Ears:
 
     def counts(self) -> EarsCounts:
         """What they did so far."""
-        return EarsCounts(**self._counts, errors=self._guard.errors)
+        return EarsCounts(
+            **self._counts,
+            errors=self._guard.errors,
+            heard_s=self._heard_samples / RATE_HZ,
+            peak=min(1.0, self._peak),
+        )
 
     def take(self, observation: Observation) -> None:
         """The next block of sound; from the source's thread, which is never held up.
@@ -249,6 +260,8 @@ class Ears:
         self._source = observation.source
         if not np.isfinite(samples).all():  # one NaN would deafen a recurrent network for good
             samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+        self._heard_samples += len(samples)
+        self._peak = max(self._peak, float(np.abs(samples).max(initial=0.0)))
         if len(self._rest):
             samples = np.concatenate([self._rest, samples])
         size = self._block_samples

@@ -162,6 +162,17 @@ def test_speech_without_words_is_delivered_without_words():
     assert listener.ears.counts().empty == 1
 
 
+def test_what_was_heard_is_counted_where_nobody_spoke():
+    listener = Listener()
+    quiet = silence(1.6)
+    quiet[1234] = -0.004
+    listener.hear(quiet)
+    counts = listener.ears.counts()
+    assert counts.heard_s == pytest.approx(1.6)
+    assert counts.peak == pytest.approx(0.004)
+    assert counts.utterances == 0
+
+
 def test_silence_and_what_is_no_speech_deliver_nothing():
     listener = Listener()
     noise = 0.01 * np.random.default_rng(0).standard_normal(16000 * 5).astype(np.float32)

@@ -52,6 +52,25 @@ def test_channels_are_mixed_down():
     np.testing.assert_allclose(got, sound(0.1, 0.4), atol=1e-6)
 
 
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_of_channels_that_cancel_each_other_the_louder_is_heard(pieces: int, caplog):
+    voice = sound(0.5, 0.6)
+    resampler = Resampler(16000)
+    both = np.stack([-0.95 * voice, voice], axis=1)
+    got = [resampler.push(part) for part in np.array_split(both, pieces)]
+    np.testing.assert_allclose(np.concatenate(got), voice, atol=1e-6)
+    assert caplog.text.count("only number 2 is heard") == 1
+
+
+@pytest.mark.parametrize("other", [0.0, -0.5, 1.0])
+def test_channels_that_leave_something_of_each_other_are_mixed(other: float, caplog):
+    voice = sound(0.1, 0.6)
+    got = to_hearing(np.stack([voice, other * voice], axis=1), 16000)
+    np.testing.assert_allclose(got, (1 + other) / 2 * voice, atol=1e-6)
+    assert not to_hearing(np.zeros((160, 2), np.float32), 16000).any()
+    assert not caplog.text
+
+
 @pytest.mark.parametrize("rate_hz", [0, 999, 1e6, float("nan")])
 def test_a_rate_that_cannot_be_is_refused(rate_hz: float):
     with pytest.raises(DeviceError, match=r"must be in \[1000, 768000\]"):

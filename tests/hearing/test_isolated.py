@@ -53,6 +53,11 @@ def alive(pid: int | None) -> bool:
     return True
 
 
+def kill(recogniser: IsolatedRecogniser) -> None:
+    assert recogniser.pid is not None
+    os.kill(recogniser.pid, signal.SIGKILL)
+
+
 def test_it_answers_what_the_recogniser_there_answers(recogniser: IsolatedRecogniser):
     assert recogniser.name == "measuring"
     for count in (3, 5):
@@ -90,15 +95,14 @@ def test_one_that_starts_slowly_is_waited_for_and_hears_what_was_said_meanwhile(
 ):
     slow = tmp_path / "slow"
     entry = ENTRY + "sometimes_slow"
-    recogniser = IsolatedRecogniser(entry, {"slow_if": str(slow)}, reply_timeout_s=0.1)
+    recogniser = IsolatedRecogniser(entry, {"slow_if": str(slow)}, reply_timeout_s=0.3)
     slow.touch()
     recogniser.begin()
-    assert recogniser.pid is not None
-    os.kill(recogniser.pid, signal.SIGKILL)
-    with pytest.raises(DeviceError, match="ended with status -9"):
+    kill(recogniser)
+    with pytest.raises(DeviceError, match="is still starting"):
         recogniser.finish()
-    recogniser.begin()
     pid = recogniser.pid
+    recogniser.begin()
     recogniser.feed(np.zeros(512, np.float32))
     assert recogniser.partial() == Hypothesis("", 0.0)
     with pytest.raises(DeviceError, match="is still starting"):
@@ -128,25 +132,80 @@ def test_what_it_raises_there_fails_one_utterance_only(recogniser: IsolatedRecog
     assert recogniser.restarts == 0
 
 
-@pytest.mark.parametrize("how", ["exits", "killed"])
-def test_a_process_that_dies_is_started_again(recogniser: IsolatedRecogniser, how: str, caplog):
+@pytest.mark.parametrize("when", ["between", "at the beginning", "later", "at the end"])
+def test_an_utterance_outlives_a_killed_process(recogniser: IsolatedRecogniser, when: str, caplog):
     recogniser.begin()
-    if how == "exits":
-        recogniser.feed(np.ones(512, np.float32))
-        status = "3"
-    else:
-        assert recogniser.pid is not None
-        os.kill(recogniser.pid, signal.SIGKILL)
-        status = "-9"
-    with pytest.raises(DeviceError, match=f"ended with status {status}"):
-        recogniser.finish()
-    with pytest.raises(DeviceError, match="has died; the next utterance restarts it"):
+    recogniser.finish()
+    if when == "between":
+        kill(recogniser)
+    recogniser.begin()
+    if when == "at the beginning":
+        kill(recogniser)
+    for _ in range(3):
         recogniser.feed(np.zeros(512, np.float32))
+    if when == "later":
+        until(lambda: recogniser.partial().text == "heard 1536")
+        kill(recogniser)
+        recogniser.feed(np.zeros(512, np.float32))
+    else:
+        if when == "at the end":
+            kill(recogniser)
+        recogniser.feed(np.zeros(512, np.float32))
+    assert recogniser.finish().text == "all 2048"
+    assert recogniser.restarts == 1
+    assert "ended with status -9; the utterance is heard again" in caplog.text
+    recogniser.begin()
+    assert recogniser.finish().text == "all 0"
+    assert recogniser.restarts == 1
+
+
+def test_an_utterance_outlives_a_process_that_stood_still_before(
+    recogniser: IsolatedRecogniser, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    monkeypatch.setattr("sage.hearing.isolated.ALIVE_S", 0.3)
+    pid = recogniser.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    recogniser.begin()
+    recogniser.feed(np.zeros(512, np.float32))
+    monkeypatch.setattr("sage.hearing.isolated.ALIVE_S", 2.0)  # for the one that replaces it
+    assert recogniser.finish().text == "all 512"
+    assert recogniser.restarts == 1
+    assert not alive(pid)
+    assert "no sign of life" in caplog.text
+
+
+def test_sound_that_kills_every_process_is_heard_twice_at_most(
+    recogniser: IsolatedRecogniser, caplog
+):
+    recogniser.begin()
+    recogniser.feed(np.ones(512, np.float32))
+    with pytest.raises(DeviceError, match="ended with status 3"):
+        recogniser.finish()
+    with pytest.raises(DeviceError, match="has failed; begin another utterance"):
+        recogniser.feed(np.zeros(512, np.float32))
+    assert recogniser.restarts == 2  # the second of them for the next utterance
+    pid = recogniser.pid
+    assert alive(pid)
     recogniser.begin()
     recogniser.feed(np.zeros(512, np.float32))
     assert recogniser.finish().text == "all 512"
-    assert recogniser.restarts == 1
+    assert recogniser.pid == pid
     assert "starting recogniser 'measuring' again" in caplog.text
+
+
+def test_more_than_is_kept_is_not_heard_again():
+    recogniser = IsolatedRecogniser(ENTRY + "measuring", kept_s=0.1)
+    recogniser.begin()
+    for _ in range(4):
+        recogniser.feed(np.zeros(512, np.float32))
+    kill(recogniser)
+    with pytest.raises(DeviceError, match="ended with status -9"):
+        recogniser.finish()
+    recogniser.begin()
+    assert recogniser.finish().text == "all 0"
+    assert recogniser.restarts == 1
+    recogniser.close()
 
 
 def test_a_process_that_hangs_is_replaced():
@@ -213,7 +272,7 @@ def test_ears_that_use_one_and_see_it_die(recogniser: IsolatedRecogniser):
             os.kill(recogniser.pid, signal.SIGKILL)
         ears.take(block)
     ears.stop()
-    assert [bool(seen.data.text) for seen in got] == [True, False, True]
+    assert [bool(seen.data.text) for seen in got] == [True, True, True]
     assert got[1].data.recogniser == "measuring"
     assert recogniser.restarts == 1
     assert recogniser.pid is None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-ACCEPT: Final = 0.3
+from sage.skills.agent import LEAST_CONFIDENCE
+
+ACCEPT: Final = LEAST_CONFIDENCE
 """The confidence below which the robot asks back instead of doing what was heard."""
 
 
@@ -40,7 +42,7 @@ def card_text(card: dict[str, Any]) -> str:
         "of `sage/hearing/speech_grammar.py`, beside a free decoder over phones. The confidence "
         f"is a logistic function of {', '.join(card['confidence']['features'])}; it is fitted on "
         "espeak-ng voices in three noises (40, 25 and 15 dB) and at levels over 28 dB, and shifted "
-        f"so that {card['confidence']['accept']}, below which the robot asks back, lets a tenth of "
+        f"so that {card['confidence']['accept']}, below which the robot asks back, lets a fifth of "
         "the other domains there pass.",
         "",
         "The grammar and its pronunciations were adjusted with the errors on the committed "

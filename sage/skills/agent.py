@@ -23,9 +23,8 @@ Parser = Callable[[str], "Intent | Declined"]
 Understand = Callable[[int, Utterance], None]
 SkillFor = Callable[[Intent, Body], Skill]
 
-LEAST_CONFIDENCE: Final = 0.15
-"""Words heard with less are asked to be said again: of 50 recordings of other things that were made
-to develop the recogniser, two reached it."""
+LEAST_CONFIDENCE: Final = 0.3
+"""Words heard with less are asked to be said again; recognisers are calibrated for it."""
 
 _ASKED_TIMES = 2
 _SHOWN_CHARS = 120

@@ -199,7 +199,8 @@ class Recorder:
         self._problem = ""
         self._said: dict[int, tuple[str, bool]] = {}
         self._last: tuple[UInt8Array, Scene] | None = None
-        self._seen: deque[tuple[UInt8Array, Scene, str]] = deque(maxlen=_SHEET_FRAMES)
+        # As PNG: raw frames are ten times as large, and a run has hours to fill the sheet.
+        self._seen: deque[tuple[bytes, Scene, str]] = deque(maxlen=_SHEET_FRAMES)
         self._way = Way()
         self._kept = 0
 
@@ -230,6 +231,8 @@ class Recorder:
 
     def saw(self, observation: Observation, scene: Scene) -> None:
         """Keep the newest frame; without a robot, one a second until the sheet is full."""
+        from sage.view.frames import as_png
+
         frame: Frame = observation.data
         robot = self._robot
         with self._lock:
@@ -240,7 +243,7 @@ class Recorder:
             elif len(self._seen) < _SHEET_FRAMES:
                 before = self._seen[-1][1].captured_s if self._seen else -1e9
                 if scene.captured_s - before > 1.0:
-                    self._seen.append((frame.rgb, scene, f"{len(scene.detections)} things"))
+                    self._seen.append((as_png(frame.rgb), scene, f"{len(scene.detections)} things"))
 
     def finish(self, *, interrupted: bool, unsaid: tuple[str, ...] = ()) -> Summary:
         """Judge what is left, and sum up; the contact sheet is still to be drawn.
@@ -293,6 +296,8 @@ class Recorder:
 
     def _settle(self) -> None:
         """Judge what has ended; by now it is known what was really said."""
+        from sage.view.frames import as_png
+
         with self._lock:
             ended, self._ended = self._ended, []
         for item in ended:
@@ -303,7 +308,9 @@ class Recorder:
                 if not stood_still:
                     state = "done" if report.verdict.done else "failed"
                     text = judged.said or report.text
-                    self._seen.append((*item.frame, f"{text}\n{state}: {report.verdict.text}"))
+                    rgb, scene = item.frame
+                    said_of_it = f"{text}\n{state}: {report.verdict.text}"
+                    self._seen.append((as_png(rgb), scene, said_of_it))
                 try:
                     judged = self._picture(judged, item.frame)
                 except (SageError, OSError) as error:
@@ -342,9 +349,9 @@ class Recorder:
         return replace(item, picture=name)
 
     def _draw(self) -> Path | None:
-        from sage.view.frames import contact_sheet, draw_scene, save_picture
+        from sage.view.frames import contact_sheet, draw_scene, from_png, save_picture
 
-        shown = list(self._seen)
+        shown = [(from_png(png), scene, text) for png, scene, text in self._seen]
         if not shown and self._last is not None:
             shown = [(*self._last, "the last frame")]
         if not shown:

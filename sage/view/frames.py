@@ -197,12 +197,26 @@ def _resize(picture: UInt8Array, width_px: int, height_px: int) -> UInt8Array:
     return resized
 
 
+def as_png(rgb: UInt8Array) -> bytes:
+    """A picture as PNG, which loses nothing."""
+    _, data = cv2.imencode(".png", check_picture(rgb, "picture")[:, :, ::-1])
+    return data.tobytes()
+
+
+def from_png(png: bytes) -> UInt8Array:
+    """The picture that :func:`as_png` made; ValueError where it is none."""
+    bgr = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError("these bytes are no picture")
+    return np.ascontiguousarray(bgr[:, :, ::-1]).astype(np.uint8, copy=False)
+
+
 def save_picture(path: Path, rgb: UInt8Array) -> None:
     """Write a PNG, whole or not at all; DeviceError names the path where it cannot be written."""
-    _, data = cv2.imencode(".png", check_picture(rgb, "picture")[:, :, ::-1])
+    png = as_png(rgb)
     partial = path.with_name(path.name + ".part")
     try:
-        partial.write_bytes(data.tobytes())
+        partial.write_bytes(png)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

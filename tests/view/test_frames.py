@@ -14,10 +14,12 @@ from sage.values import Detection, Pose, Scene
 from sage.view.frames import (
     Mark,
     Occupancy,
+    as_png,
     class_colour,
     contact_sheet,
     draw_scene,
     floor_plan,
+    from_png,
     save_picture,
 )
 from sage.view.ink import fit, text_size
@@ -227,3 +229,10 @@ def test_a_label_covers_neither_the_robot_nor_another_mark():
     picture = floor_plan(HOME, [Pose(1.9, 1.5, 0.0), here], marks)
     assert at(picture, 2.5, 1.5).min() > 200  # the mark's white eye
     assert np.abs(at(picture, 2.15, 1.5).astype(int) - (38, 110, 215)).max() < 10  # the robot's rim
+
+
+def test_a_picture_survives_as_png() -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (24, 32, 3), np.uint8)
+    np.testing.assert_array_equal(from_png(as_png(rgb)), rgb)
+    with pytest.raises(ValueError, match="no picture"):
+        from_png(b"\x89PNG")

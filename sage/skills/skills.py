@@ -147,7 +147,11 @@ def _searches(
     def seen() -> bool:
         return body.sightings.best(name) is not None
 
-    for room in rooms:
+    waiting = list(rooms)
+    while waiting:
+        # Somebody in a doorway bars a room for a while: it is searched once its door is open.
+        room = next((room for room in waiting if _open(body, room)), waiting[0])
+        waiting.remove(room)
         yield lambda room=room: survey(body, room, seen)  # type: ignore[misc]
         if not closely:
             yield lambda room=room: survey_corners(body, room, seen)  # type: ignore[misc]
@@ -165,6 +169,12 @@ def _searches(
             )
             looked.add(piece.label)
             yield lambda piece=piece: inspect(body, piece, seen)  # type: ignore[misc]
+
+
+def _open(body: Body, room: Room) -> bool:
+    """Whether the way into a room is free, as far as the robot knows."""
+    point = body.reachable_near(*room.center)
+    return point is not None and room.contains(*point)
 
 
 def _by_likelihood(body: Body, first: Iterable[str]) -> list[Room]:

@@ -226,3 +226,14 @@ def test_orders_are_for_one_tick_each() -> None:
     assert body.pose() == where
     with pytest.raises(StopIteration):
         next(skill)
+
+
+def test_a_room_whose_door_is_barred_is_searched_once_it_is_open() -> None:
+    class Doorway(KinematicBody):
+        def reachable_near(self, x_m: float, y_m: float) -> tuple[float, float] | None:
+            if "bedroom" in self.visited:
+                self.blocked = ()  # who stood in the door has gone on
+            return super().reachable_near(x_m, y_m)
+
+    body = Doorway({"fridge": FRIDGE}, blocked=["kitchen"])
+    assert carry_out(approach(body, "fridge"), body).done

@@ -36,7 +36,7 @@ DEFAULT_COMMANDS = (
     "find the apple",
     "what is the weather tomorrow",
     "how many fruits are there in the dining room",
-    "go to the sofa",
+    "go to the bed",
     "come back",
     "stop moving",
 )

@@ -14,6 +14,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MUJOCO_GL", "egl")
+# As the product sets it; a test that writes a film starts FFmpeg before the product does.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -102,7 +102,7 @@ def test_a_spoken_stop_ends_a_drive_and_is_remembered(trip: Trip) -> None:
     trip.go_on(3.0)
     speaker = trip.runtime.listening.loudspeaker
     assert speaker is not None
-    speaker.play(recording_for("stop").samples(), RATE_HZ)
+    speaker.play(recording_for("please stop", "bruno").samples(), RATE_HZ)
     trip.until_idle(10.0)
     first, second = trip.agent.reports
     assert not first.verdict.done
@@ -111,7 +111,7 @@ def test_a_spoken_stop_ends_a_drive_and_is_remembered(trip: Trip) -> None:
     assert second.said is not None
     assert second.said.recogniser == "pocketsphinx"
     (heard,) = (event for event in trip.told if isinstance(event, Heard))
-    assert heard.text == "stop"
+    assert heard.text == "please stop"
     (parsed,) = (event for event in trip.told if isinstance(event, Parsed))
     assert parsed.form == ("(", "go", '"', "<room>", '"', ")")
     assert any(isinstance(event, Scored) and event.modality == "speech" for event in trip.told)

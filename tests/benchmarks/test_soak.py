@@ -106,7 +106,7 @@ def test_a_run_is_watched_and_told_what_to_do(tmp_path: Path) -> None:
     assert [
         fault for fault in life.told.faults if "ears" not in fault and "hearing" not in fault
     ] == []
-    assert life.told.phases["heard"] >= 2
+    assert life.told.phases["heard"] >= 1
     assert len(life.samples) >= 4
     last = life.samples[-1]
     assert last.rss_mb > last.heap_mb > 20.0

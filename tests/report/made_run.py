@@ -86,7 +86,13 @@ def events(words: str = "go to the kitchen", start_s: float = 100.0) -> list[Eve
         told.append(Saw(at_s + 0.06, scene))
         told.append(Moved(at_s + 0.07, Effect(at_s + 0.07, Twist(0.4, 0.0), at_s + 0.03)))
         salience = 0.9 if tick == 60 else 0.01
-        scores = {"surprise": salience, "novelty": 0.5}
+        scores = {
+            "surprise": salience,
+            "novelty": 0.5,
+            "arousal": 0.1,
+            "reward": 0.0,
+            "conflict": 0.0,
+        }
         told.append(Scored(at_s + 0.08, "scene", salience, scores))
     told.append(Kept(start_s + 6.09, 17, "scene", 0.9, "a mug that was not there"))
     return sorted(told, key=lambda event: getattr(event, "at_s", 0.0))

@@ -45,7 +45,7 @@ def test_a_run_is_counted(tmp_path: Path) -> None:
     assert [line.state for line in digest.health] == ["backing_off", "active"]
     assert digest.pool_atp == 1000.0
     assert (digest.kept, digest.kept_best[0][0].experience) == (1, 17)
-    assert digest.kept_best[0][1] ["surprise"] == 0.9
+    assert digest.kept_best[0][1]["surprise"] == 0.9
 
 
 def test_a_command_is_followed_from_the_ear_to_its_end(tmp_path: Path) -> None:

@@ -19,22 +19,28 @@ from sage.device import device_name
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured figure; ``value`` is None only for what needs an absent device."""
+    """One measured figure.
+
+    ``value`` is None only for what needs something absent (a device, a peer that is not
+    installed), ``floor`` only for a figure that is printed and need not reach anything.
+    """
 
     id: str
     value: float | None
     better: Literal["higher", "lower"]
-    floor: float
+    floor: float | None
     goal: float
     baselines: Mapping[str, float] = field(default_factory=dict)
 
     def verdict(self) -> str:
-        """``goal``, ``floor``, ``below`` or ``not measured``."""
+        """``goal``, ``floor``, ``below``, ``printed`` (there is no floor) or ``not measured``."""
         if self.value is None:
             return "not measured"
         sign = 1.0 if self.better == "higher" else -1.0
         if sign * self.value >= sign * self.goal:
             return "goal"
+        if self.floor is None:
+            return "printed"
         return "floor" if sign * self.value >= sign * self.floor else "below"
 
 
@@ -67,7 +73,7 @@ def publish(
         table.add_row(
             row.id,
             "not measured" if row.value is None else f"{row.value:.4g}",
-            f"{sign} {row.floor:g}",
+            "" if row.floor is None else f"{sign} {row.floor:g}",
             f"{sign} {row.goal:g}",
             row.verdict(),
             ", ".join(f"{name} {value:.4g}" for name, value in row.baselines.items()),

@@ -1,5 +1,6 @@
 """The kernel: what every iterative refinement primitive is, and the loop that runs it."""
 
+from sage.irp.batch import advance_together, most_in_batch
 from sage.irp.conformance import check_plugin
 from sage.irp.errors import (
     BudgetError,
@@ -39,7 +40,9 @@ __all__ = [
     "TrustMetrics",
     "Verifies",
     "WarmStarts",
+    "advance_together",
     "check_plugin",
+    "most_in_batch",
     "refine",
     "trust_metrics",
     "unchanged",

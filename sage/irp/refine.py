@@ -147,22 +147,46 @@ class Refinement(Generic[S, R]):
             plugin raises ends the refinement as FAILED, with the best answer so far; a
             ``KeyboardInterrupt`` and its like pass through and leave it as it was.
         """
-        energies = self.energies
+        if not self._ready():
+            return False
+        began_s = self._stopwatch()
+        try:
+            previous = self._previous()
+            state = self._plugin.step(previous)
+        except Exception as error:
+            return self._fail(error, self._stopwatch() - began_s)
+        return self._absorb(previous, state, began_s)
+
+    def _ready(self) -> bool:
+        """Whether there is a step to make; it closes where there is none any more."""
         if self.outcome is not None:
             return False
         if self._cancelled:
             return self._halt(HaltReason.CANCELLED)
-        if energies and (exhausted := self._exhausted()) is not None:
+        if self.energies and (exhausted := self._exhausted()) is not None:
             return self._halt(exhausted)
+        return True
+
+    def _previous(self) -> S:
+        """The state that the next step starts from."""
+        if self.energies:
+            state: S = self._state
+            return state
+        return self._plugin.init_state(self._observation, self._context)
+
+    def _absorb(self, previous: S, state: S, began_s: float) -> bool:
+        """All that follows a plugin's step: feasibility, energy, cost, and whether to go on.
+
+        Args:
+            previous: what the step started from.
+            state: what it gave.
+            began_s: the stopwatch's time at which this step began; it costs all since then.
+        """
+        energies = self.energies
         plugin = self._plugin
         stopwatch = self._stopwatch
-        began_s = stopwatch()
         try:
-            if energies:
-                previous = self._state
-            else:
-                previous = plugin.init_state(self._observation, self._context)
-            state = plugin.project(plugin.step(previous))
+            state = plugin.project(state)
             energy = plugin.energy(state)
             if not _isfinite(energy):  # a TypeError for what is not a number at all
                 raise PluginError(f"plugin {self._name!r}: energy is {energy}")
@@ -182,7 +206,7 @@ class Refinement(Generic[S, R]):
             except Exception as error:
                 failure = error
         cost_s = stopwatch() - began_s
-        if self.done:  # abandoned while it stepped
+        if self.outcome is not None:  # abandoned while it stepped
             return False
         self.meter.charge_s(cost_s)
         index = len(energies)
@@ -215,7 +239,7 @@ class Refinement(Generic[S, R]):
             reason = HaltReason.MAX_STEPS
         if reason is not None:
             return self._halt(reason)
-        return not self.done
+        return self.outcome is None
 
     def _exhausted(self) -> HaltReason | None:
         """Whether time or ATP would run out during the next step."""
@@ -228,6 +252,13 @@ class Refinement(Generic[S, R]):
         if meter.spent_atp >= meter.granted_atp or not meter.affords_s(cost_s):
             return HaltReason.BUDGET
         return None
+
+    def _can_wait(self, together_s: float) -> bool:
+        """Whether the deadline leaves time for a step shared with others."""
+        if self._deadline_s is None or not self.energies:
+            return True
+        assert self._clock is not None
+        return self._clock.now_s() + together_s <= self._deadline_s
 
     def _fail(self, error: Exception, cost_s: float) -> bool:
         """A step that gave nothing: charge it, and keep what there was before."""

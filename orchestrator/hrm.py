@@ -5,59 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
-from orchestrator.lane import Job, Lane, Worker
+from orchestrator.admission import Admission
+from orchestrator.config import OrchestratorConfig
+from orchestrator.containment import Containment, close_plugin, described, made
+from orchestrator.lane import Job, Lane
 from orchestrator.member import Captured, Factory, Member, OnResult, PluginSettings, Waiting
+from orchestrator.policy import Policy, policy_named
 from orchestrator.pool import LanePool
+from orchestrator.profile import ProfileBook
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
+from orchestrator.worker import Runner, Worker
 from sage.clock import Clock, RealClock
-from sage.irp import (
-    NO_CONTEXT,
-    ConfigError,
-    Context,
-    HaltReason,
-    PluginError,
-    Refinement,
-    SageError,
-)
-from sage.telemetry import Admitted, Cycle, Dropped, Event, Finished, Health
+from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, PluginError
+from sage.telemetry import Cycle, Event, Finished
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class OrchestratorConfig:
-    """The frame that everything runs in.
-
-    Attributes:
-        cycle_s: the period of the H level, in seconds.
-        pool_atp: what one cycle grants in all, over all lanes.
-        lanes: the lanes; each has the same share of the pool.
-    """
-
-    cycle_s: float = 0.1
-    pool_atp: float = 1000.0
-    lanes: tuple[str, ...] = ("perception", "control")
-
-    def __post_init__(self) -> None:
-        if not 0.001 <= self.cycle_s <= 10.0:
-            raise ValueError(f"cycle_s must lie in [0.001, 10] s, got {self.cycle_s}")
-        if not self.pool_atp > 0.0:
-            raise ValueError(f"pool_atp must be positive, got {self.pool_atp}")
-        if not self.lanes or len(set(self.lanes)) != len(self.lanes):
-            raise ValueError(f"lanes must be distinct names, at least one, got {self.lanes}")
-
-    @property
-    def atp_per_s(self) -> float:
-        """ATP that one second of lane time costs, the same on every lane."""
-        return self.pool_atp / (self.cycle_s * len(self.lanes))
+SWITCH_INTERVAL_S = 1e-4
+"""How long a thread that wants the interpreter waits for one that computes in Python: at the
+default of 5 ms, each inference beside a busy thread pays that several times."""
 
 
 def _ignore(event: Event) -> None:
@@ -67,19 +41,21 @@ def _ignore(event: Event) -> None:
 class HRMOrchestrator:
     """Shares one device among anytime plugins.
 
-    Plugins are registered, observations are submitted as they arrive; the newest one waits,
-    older ones are dropped and counted. A refinement is admitted at once where its lane's pool
-    covers its first step's worst case. Its result goes to ``on_result`` on the lane's thread.
+    Plugins are registered, observations are submitted as they arrive; the newest wait, older
+    ones are dropped and counted. A refinement is admitted at once where its lane's pool covers
+    its first step's worst case. Its result goes to ``on_result`` on the lane's thread.
 
     Real time: ``start()``, then ``await run()`` or call ``tick()`` each cycle; ``close()``.
     Virtual time: :class:`orchestrator.lockstep.LockStep` drives the lanes instead.
 
     Args:
-        config: cycle, pool and lanes.
+        config: cycle, pool, lanes and policy.
         clock: where time is read.
         trust: the ledger; one in memory by default.
         emit: where telemetry goes.
         stopwatch: measures what lane time a step takes, in seconds.
+        policy: who steps next; the configured one by default.
+        profiles: JSON file that what was learned of plugins is kept in; None keeps nothing.
     """
 
     def __init__(
@@ -90,25 +66,46 @@ class HRMOrchestrator:
         trust: TrustLedger | None = None,
         emit: Callable[[Event], None] = _ignore,
         stopwatch: Callable[[], float] = time.perf_counter,
+        policy: Policy | None = None,
+        profiles: Path | None = None,
     ) -> None:
         self.config = config or OrchestratorConfig()
         self.clock: Clock = clock or RealClock()
         self.trust = trust or TrustLedger()
-        self.stopwatch = stopwatch
+        self.policy = policy or policy_named(self.config.policy)
         self.cycles = 0
+        self._profiles = ProfileBook(profiles)
         self._emit = emit
         self._members: dict[str, Member] = {}
+        self._admission = Admission(self.policy, self.clock, stopwatch, emit)
+        self._containment = Containment(self.trust, self.clock, emit)
         cap_atp = self.config.pool_atp / len(self.config.lanes)
+        atp_per_s, shares = self.config.atp_per_s, self.policy.shares
         self.lanes: Mapping[str, Lane] = MappingProxyType(
             {
-                name: Lane(name, LanePool(cap_atp, self.config.atp_per_s), self._finish, self.clock)
+                name: Lane(
+                    name,
+                    LanePool(cap_atp, atp_per_s, shares=shares),
+                    self.policy,
+                    self._finish,
+                    self.clock,
+                )
                 for name in self.config.lanes
             }
         )
         self._workers: list[Worker] = []
-        self._restarts: dict[str, threading.Thread] = {}
         self._each_tick: list[Callable[[], None]] = []
+        self._switch_interval_s: float | None = None
         self._closed = False
+
+    @property
+    def stopwatch(self) -> Callable[[], float]:
+        """What measures the lane time of steps."""
+        return self._admission.stopwatch
+
+    @stopwatch.setter
+    def stopwatch(self, stopwatch: Callable[[], float]) -> None:
+        self._admission.stopwatch = stopwatch
 
     @property
     def members(self) -> Mapping[str, Member]:
@@ -138,56 +135,81 @@ class HRMOrchestrator:
             raise ConfigError(
                 f"unknown lane {settings.lane!r}; lanes are {', '.join(map(repr, self.lanes))}"
             )
-        member = Member(factory, settings, self.trust.of, on_result)
-        if member.name in self._members:
-            raise ConfigError(f"a plugin named {member.name!r} is registered already")
-        cap_atp = self.lanes[settings.lane].pool.cap_atp
-        floors_atp = settings.floor_atp + sum(
-            other.settings.floor_atp
-            for other in self._members.values()
-            if other.settings.lane == settings.lane
+        plugin = made(factory, settings)
+        try:
+            self._check(plugin.name, settings)
+        except ConfigError:
+            close_plugin(plugin)
+            raise
+        lane = self.lanes[settings.lane]
+        member = Member(
+            factory,
+            plugin,
+            settings,
+            self._profiles.of(plugin.name),
+            self.trust.of,
+            on_result,
+            lane.pool.atp_per_s,
         )
-        if floors_atp > cap_atp:
-            raise ConfigError(
-                f"floor_atp={settings.floor_atp:g} of plugin {member.name!r}: the floors on lane "
-                f"{settings.lane!r} come to {floors_atp:g} ATP, a cycle grants it {cap_atp:g}"
-            )
         self._members = {**self._members, member.name: member}  # lanes may be reading the old one
+        self._admission.add(member)
+        if settings.isolation == "process" and self._workers:
+            member.runner = Runner(member.name, lane)
         return member
 
     def on_tick(self, act: Callable[[], None]) -> None:
         """Call ``act`` at every tick, before new grants; what it raises is logged."""
         self._each_tick.append(act)
 
-    def submit(self, plugin: str, observation: Captured, context: Context = NO_CONTEXT) -> None:
-        """Offer an observation; safe from any thread, and never waits for a step."""
+    def submit(
+        self,
+        plugin: str,
+        observation: Captured,
+        context: Context = NO_CONTEXT,
+        *,
+        salience: float = 1.0,
+    ) -> None:
+        """Offer an observation; safe from any thread, and never waits for a step.
+
+        Args:
+            plugin: who is to refine it.
+            observation: what was captured, and when.
+            context: read-only snapshot for ``init_state``.
+            salience: how much it matters, in [0, 1]: where there is no room for all, the least
+                salient waits, and is shed.
+        """
+        if not 0.0 <= salience <= 1.0:
+            raise ConfigError(f"salience must lie in [0, 1], got {salience}")
         member = self._member(plugin)
         with member.lock:
             member.submitted += 1
             if self._closed:
-                self._drop(member, observation, "closed")
-            elif member.supervisor.state is not HealthState.ACTIVE:
-                self._drop(member, observation, member.supervisor.state.value)
-            else:
-                if member.waiting is not None:
-                    self._drop(member, member.waiting.observation, "superseded")
-                member.waiting = Waiting(observation, context)
-                self._admit_waiting(member)
+                self._admission.drop(member, observation, "closed")
+                return
+            if member.supervisor.state is not HealthState.ACTIVE:
+                self._admission.drop(member, observation, member.supervisor.state.value)
+                return
+            self._admission.offer(member, Waiting(observation, context, salience))
+        self._admission.admit(self.lanes[member.settings.lane])
 
     def cancel(self, plugin: str) -> None:
         """Give up what a plugin does and what waits for it; the best answer so far is delivered."""
         member = self._member(plugin)
         with member.lock:
-            if member.waiting is not None:
-                self._drop(member, member.waiting.observation, "cancelled")
-                member.waiting = None
-            if member.running is not None:
-                member.running.due_s = -math.inf  # its lane ends it before it steps another
-                member.running.refinement.cancel()
+            self._admission.drop_all(member, "cancelled")
+            for job in member.running:
+                job.due_s = -math.inf  # its lane ends it before it steps another
+                job.ready_s = -math.inf
+                job.refinement.cancel()
 
     def start(self) -> None:
-        """Begin to work in real time: one thread per lane."""
-        self._workers = [Worker(lane, self._finish) for lane in self.lanes.values()]
+        """Begin to work in real time: one thread per lane, one per plugin with a process."""
+        self._switch_interval_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._switch_interval_s, SWITCH_INTERVAL_S))
+        self._workers = [Worker(lane, self.config.cycle_s) for lane in self.lanes.values()]
+        for member in self._members.values():
+            if member.settings.isolation == "process":
+                member.runner = Runner(member.name, self.lanes[member.settings.lane])
         for worker in self._workers:
             worker.start()
 
@@ -215,18 +237,17 @@ class HRMOrchestrator:
                 logger.exception("%r raised at a tick", act)
         under_way_s = {worker.lane.name: worker.watch() for worker in self._workers}
         spent_atp = 0.0
+        for member in self._members.values():
+            self._prepare(member, now_s)
         for name, lane in self.lanes.items():
             under_way_atp = under_way_s.get(name, 0.0) * self.config.atp_per_s
             spent_atp += lane.pool.new_cycle(under_way_atp)
-        for member in self._members.values():
-            if member.supervisor.due(now_s):
-                self._restart(member)
-            if member.waiting is not None:
-                self._admit_waiting(member)
+            self._admission.admit(lane)
         self._emit(
             Cycle(now_s, self.cycles, self.config.pool_atp, spent_atp, dict(self.trust.snapshot()))
         )
         self.cycles += 1
+        self._admission.cycle = self.cycles
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Cancel everything, let the steps under way end, keep the trust; twice does nothing.
@@ -238,12 +259,20 @@ class HRMOrchestrator:
         self._closed = True
         for name in self._members:
             self.cancel(name)
-        for worker in self._workers:
-            worker.stop()
+        runners = [member.runner for member in self._members.values() if member.runner is not None]
+        for part in (*self._workers, *runners):
+            part.stop()
         ends_s = time.perf_counter() + timeout_s
-        for restart in tuple(self._restarts.values()):
-            restart.join(max(0.0, ends_s - time.perf_counter()))
-        hung = [worker.join(max(0.0, ends_s - time.perf_counter())) for worker in self._workers]
+        self._containment.join(ends_s)
+        hung: list[Job] = []
+        for worker in self._workers:
+            hung += worker.join(max(0.0, ends_s - time.perf_counter()))
+        for runner in runners:
+            runner.join(max(0.0, ends_s - time.perf_counter()))
+        for member in self._members.values():
+            close_plugin(member.plugin)  # a step that hangs in its process ends with that
+        for runner in runners:
+            runner.join(max(0.5, ends_s - time.perf_counter()))
         for lane in self.lanes.values():
             lane.take_in()
             for job in tuple(lane.jobs):
@@ -254,10 +283,16 @@ class HRMOrchestrator:
                 self._drain(job, max(0.05, ends_s - time.perf_counter()))
                 lane.jobs.remove(job)
                 self._finish(job)
-        try:
-            self.trust.save()
-        except OSError as error:
-            logger.error("trust could not be kept for the next run: %s", error)
+        self._save()
+        if self._switch_interval_s is not None:
+            sys.setswitchinterval(self._switch_interval_s)
+
+    def _save(self) -> None:
+        for what, save in (("trust", self.trust.save), ("profiles", self._profiles.save)):
+            try:
+                save()
+            except OSError as error:
+                logger.error("%s could not be kept for the next run: %s", what, error)
 
     @staticmethod
     def _drain(job: Job, timeout_s: float) -> None:
@@ -275,68 +310,32 @@ class HRMOrchestrator:
             known = ", ".join(map(repr, self._members)) or "none"
             raise ConfigError(f"no plugin named {plugin!r}; registered are {known}") from None
 
-    def _admit_waiting(self, member: Member) -> None:
-        with member.lock:
-            waiting = member.waiting
-            if waiting is None or member.running is not None:
-                return
-            member.waiting = None
-            if member.supervisor.state is not HealthState.ACTIVE:
-                self._drop(member, waiting.observation, member.supervisor.state.value)
-            else:
-                self._admit(member, waiting)
-
-    def _admit(self, member: Member, waiting: Waiting) -> None:
-        """Open the books and hand the refinement to its lane, or leave it waiting."""
-        settings, observation = member.settings, waiting.observation
-        now_s = self.clock.now_s()
-        if not now_s - observation.captured_s <= settings.max_age_s:  # nor is NaN a time
-            self._drop(member, observation, "stale")
-            return
-        lane = self.lanes[settings.lane]
-        reserve_atp = member.profile.worst_first_s * self.config.atp_per_s
-        overdue = member.deferred_in is not None and member.deferred_in < self.cycles
-        account = lane.pool.open(
-            member.name, member.trust(), settings.floor_atp, reserve_atp, overdue=overdue
+    def _check(self, name: str, settings: PluginSettings) -> None:
+        if name in self._members:
+            raise ConfigError(f"a plugin named {name!r} is registered already")
+        cap_atp = self.lanes[settings.lane].pool.cap_atp
+        floors_atp = settings.floor_atp + sum(
+            other.settings.floor_atp
+            for other in self._members.values()
+            if other.settings.lane == settings.lane
         )
-        if account is None:
-            member.waiting = waiting
-            if member.deferred_in is None:
-                member.deferred_in = self.cycles
-            return
-        member.deferred_in = None
-        deadline_s = settings.deadline_s
-        if deadline_s is not None:
-            deadline_s += observation.captured_s
-        job = Job(
-            member,
-            observation,
-            Refinement(
-                member.plugin,
-                observation,
-                context=waiting.context,
-                meter=account.meter,
-                clock=self.clock,
-                deadline_s=deadline_s,
-                expected_step_s=member.profile.step_s or None,
-                on_step=self._emit,
-                stopwatch=self.stopwatch,
-            ),
-            account,
-            math.inf if deadline_s is None else deadline_s,
-        )
-        member.running = job
-        self._emit(
-            Admitted(
-                now_s,
-                member.name,
-                lane.name,
-                job.refinement.identity,
-                observation.captured_s,
-                account.meter.granted_atp,
+        if floors_atp > cap_atp:
+            raise ConfigError(
+                f"floor_atp={settings.floor_atp:g} of plugin {name!r}: the floors on lane "
+                f"{settings.lane!r} come to {floors_atp:g} ATP, a cycle grants it {cap_atp:g}"
             )
-        )
-        lane.submit(job)
+
+    def _prepare(self, member: Member, now_s: float) -> None:
+        """Before new grants: restart what backed off long enough, keep what is essential."""
+        if member.supervisor.due(now_s):
+            self._containment.restart(member, threaded=bool(self._workers))
+        settings, profile = member.settings, member.profile
+        if settings.essential:
+            first_atp = profile.worst_first_s * self.config.atp_per_s
+            self.lanes[settings.lane].pool.keep(member.name, max(settings.floor_atp, first_atp))
+        if settings.isolation == "process":
+            limit_s = member.overrun_s(self.config.cycle_s)
+            member.plugin.step_limit_s = limit_s  # type: ignore[attr-defined]
 
     def _finish(self, job: Job) -> None:
         """Close the books of a refinement that ended, deliver it, admit what waits."""
@@ -347,14 +346,16 @@ class HRMOrchestrator:
         trust = self.trust.score(member.name, outcome)
         now_s = self.clock.now_s()
         with member.lock:  # in one go: what arrives now must find the plugin backing off
-            member.running = None
+            member.running.remove(job)
             member.finished += 1
             if outcome.reason is HaltReason.FAILED:
-                self._failed(member, _described(outcome.error), now_s)
+                if member.supervisor.state is HealthState.ACTIVE:  # or several failed at once
+                    self._containment.failed(member, described(outcome.error), now_s)
             else:
                 if outcome.answered:
                     member.supervisor.succeeded()
                 member.profile.learn(outcome.trajectory)
+        spent_atp = job.account.meter.spent_atp
         self._emit(
             Finished(
                 now_s,
@@ -363,8 +364,8 @@ class HRMOrchestrator:
                 job.refinement.identity,
                 job.observation.captured_s,
                 outcome.trajectory,
-                job.account.meter.spent_atp + returned_atp,
-                job.account.meter.spent_atp,
+                spent_atp + returned_atp,
+                spent_atp,
                 trust,
             )
         )
@@ -373,50 +374,4 @@ class HRMOrchestrator:
                 member.on_result(job.observation, outcome)
             except Exception:
                 logger.exception("what takes the results of plugin %r raised", member.name)
-        for other in self._members.values():  # the lane has room for somebody's first step now
-            if other.waiting is not None and other.settings.lane == lane.name:
-                self._admit_waiting(other)
-
-    def _failed(self, member: Member, detail: str, now_s: float) -> None:
-        state = member.supervisor.failed(now_s)
-        logger.warning("plugin %r failed (%s): %s", member.name, detail, state.value)
-        self._emit(Health(now_s, member.name, state.value, detail))
-
-    def _restart(self, member: Member) -> None:
-        """Make the plugin anew: in real time in a thread, for loading a model holds up no tick."""
-        member.supervisor.restarting()
-        if not self._workers:
-            self._make_anew(member)
-            return
-        thread = threading.Thread(
-            target=self._make_anew, args=(member,), name=f"restart-{member.name}", daemon=True
-        )
-        self._restarts[member.name] = thread
-        thread.start()
-
-    def _make_anew(self, member: Member) -> None:
-        """Call the factory; one that raises counts as one more failure."""
-        try:
-            plugin = member.factory()
-        except Exception as error:
-            self.trust.fail(member.name)
-            self._failed(member, f"restart: {error}", self.clock.now_s())
-            return
-        with member.lock:
-            member.plugin = plugin
-            member.supervisor.restarted()
-        self._emit(Health(self.clock.now_s(), member.name, HealthState.ACTIVE.value, "restarted"))
-
-    def _drop(self, member: Member, observation: Captured, reason: str) -> None:
-        member.dropped[reason] += 1
-        self._emit(Dropped(self.clock.now_s(), member.name, reason, observation.captured_s))
-
-
-def _described(error: BaseException | None) -> str:
-    """An error for people: ours speak for themselves, others say what and where they are."""
-    if error is None or isinstance(error, SageError):
-        return str(error)
-    where = ""
-    if frames := traceback.extract_tb(error.__traceback__):
-        where = f" in {frames[-1].name}, {frames[-1].filename}:{frames[-1].lineno}"
-    return f"{type(error).__name__}: {error}{where}"
+        self._admission.admit(lane)  # it has room for somebody's first step now

@@ -2,71 +2,64 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import queue
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sage.irp import PluginError, Refinement
+from sage.irp import Refinement, advance_together, most_in_batch
 
 if TYPE_CHECKING:
     from orchestrator.member import Captured, Member
+    from orchestrator.policy import Policy
     from orchestrator.pool import Account, LanePool
     from sage.clock import Clock
 
-logger = logging.getLogger(__name__)
+_ANSWER_IS_DUE, _FIRST_STEP, _LATER_STEP = 2, 1, 0
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A refinement on its lane, and when its answer is due (-inf: it was cancelled)."""
+    """A refinement on its lane.
+
+    ``due_s`` is when its answer is due (-inf: it was cancelled), ``ready_s`` when its first step
+    stops waiting for company.
+    """
 
     member: Member
     observation: Captured
     refinement: Refinement[Any, Any]
     account: Account
     due_s: float
-
-    def urgency(self, now_s: float) -> float:
-        """Trust x expected energy drop per second.
-
-        Before everything else come a first step and an answer that is due, which costs no step.
-        """
-        energies, profile = self.refinement.energies, self.member.profile
-        if not energies or now_s + profile.step_s > self.due_s:
-            return math.inf
-        return self.member.trust() * profile.gain_per_s(energies)
+    salience: float = 1.0
+    ready_s: float = -math.inf
 
 
 @dataclass(slots=True)
 class Turn:
-    """One step that a lane made: the job, whether it goes on, the lane time that it took."""
+    """One step of one or, together, of several jobs of one plugin, and the lane time it took."""
 
-    job: Job
-    goes_on: bool
+    jobs: Sequence[Job]
+    goes_on: Sequence[bool]
     cost_s: float
 
 
+@dataclass(slots=True, eq=False)
 class Lane:
     """The refinements of one lane, and the choice of whose step comes next.
 
-    One runner at a time drives it: a :class:`Worker` in real time, the lock-step driver in
-    virtual time. Others only :meth:`submit`.
+    One runner at a time drives it: a :class:`orchestrator.worker.Worker` in real time, the
+    lock-step driver in virtual time. Others only :meth:`submit`.
     """
 
-    def __init__(
-        self, name: str, pool: LanePool, finish: Callable[[Job], None], clock: Clock
-    ) -> None:
-        self.name = name
-        self.pool = pool
-        self._clock = clock
-        self.inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self.jobs: list[Job] = []
-        self.finish = finish
+    name: str
+    pool: LanePool
+    policy: Policy
+    finish: Callable[[Job], None]
+    clock: Clock
+    inbox: queue.SimpleQueue[Job | None] = field(default_factory=queue.SimpleQueue)
+    jobs: list[Job] = field(default_factory=list)
 
     def submit(self, job: Job) -> None:
         """Hand a refinement to the lane; its first step is due at once."""
@@ -74,131 +67,88 @@ class Lane:
 
     def take_in(self) -> None:
         """Move what was submitted into the running jobs."""
-        while not self.inbox.empty():
-            job = self.inbox.get_nowait()
+        inbox = self.inbox
+        while not inbox.empty():
+            job = inbox.get_nowait()
             if job is not None:
                 self.jobs.append(job)
 
     def choose(self) -> Job | None:
-        """The job whose step is worth most now; the oldest of equals."""
+        """The job whose step comes now, the oldest of equals; what is left of the pool is its.
+
+        First answers that would be late after somebody else's step, then first steps by
+        deadline, then the policy's index. None where nobody is there, or all wait for company.
+        """
         jobs = self.jobs
-        if len(jobs) < 2:
-            return jobs[0] if jobs else None
-        now_s = self._clock.now_s()
-        return max(jobs, key=lambda job: job.urgency(now_s))
+        if not jobs:
+            return None
+        job: Job | None = jobs[0]
+        if len(jobs) > 1 or jobs[0].ready_s > -math.inf:
+            job = self._most_urgent(jobs, self.clock.now_s())
+            if job is None:
+                return None
+        assert job is not None
+        self.pool.turn(job.account)
+        return job
+
+    def company(self, job: Job) -> Sequence[Job]:
+        """The job, and those of the same plugin that can make their step together with it."""
+        member = job.member
+        if len(self.jobs) < 2 or not member.batches:
+            return (job,)
+        mine = [other for other in self.jobs if other.member is member and other is not job]
+        jobs = [job, *mine[: most_in_batch(member.plugin) - 1]]
+        if len(jobs) > 1:
+            self.pool.turn(*[each.account for each in jobs])
+        return jobs
+
+    def wakes_s(self) -> float:
+        """When the next of those who wait for company stops waiting; inf where nobody does."""
+        return min((job.ready_s for job in self.jobs), default=math.inf)
 
     def settle(self, turn: Turn) -> None:
-        """Take note of a step; a job that ended leaves the lane and its books are closed."""
-        if not turn.goes_on:
-            self.jobs.remove(turn.job)
-            self.finish(turn.job)
-
-
-def step(job: Job, stopwatch: Callable[[], float]) -> Turn:
-    """Make one step and measure the lane time that it took."""
-    began_s = stopwatch()
-    goes_on = job.refinement.advance()
-    return Turn(job, goes_on, stopwatch() - began_s)
-
-
-class Worker:
-    """Drives one lane from a thread of its own, and replaces that thread when a step hangs."""
-
-    def __init__(self, lane: Lane, overrun: Callable[[Job], None]) -> None:
-        self.lane = lane
-        self.abandoned = 0
-        self._overrun = overrun
-        self._lock = threading.Lock()
-        self._generation = 0
-        self._job: Job | None = None
-        self._began_s = 0.0
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to work."""
-        self._thread = threading.Thread(
-            target=self._work, args=(self._generation,), name=f"lane-{self.lane.name}", daemon=True
-        )
-        self._thread.start()
-
-    def watch(self) -> float:
-        """Give up on a step that takes longer than its plugin's limit, and go on without it.
-
-        Returns:
-            How long the step under way has taken so far, in seconds; 0 where there is none.
-        """
-        with self._lock:
-            job = self._job
-            if job is None:
-                return 0.0
-            taken_s = time.perf_counter() - self._began_s
-            if taken_s <= job.member.settings.overrun_s:
-                return taken_s
-            self._generation += 1
-            self._job = None
-            self.abandoned += 1
-            self.lane.jobs.remove(job)
-            error = PluginError(
-                f"plugin {job.member.name!r}: a step took longer than "
-                f"{job.member.settings.overrun_s:g} s and was abandoned"
-            )
-            job.refinement.abandon(error)
-            self.start()
-        self._overrun(job)
-        return 0.0
-
-    def stop(self) -> None:
-        """Ask it to stop after the step under way."""
-        with self._lock:
-            self._generation += 1
-        self.lane.inbox.put(None)
-
-    def join(self, timeout_s: float) -> Job | None:
-        """Wait for a worker that was stopped; returns the job whose step did not end in time."""
-        thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return None
-        thread.join(timeout_s)
-        if not thread.is_alive():
-            return None
-        logger.warning("lane %s: what it did last did not end in time", self.lane.name)
-        with self._lock:
-            return self._job
-
-    def _work(self, generation: int) -> None:
-        lane, jobs, inbox = self.lane, self.lane.jobs, self.lane.inbox
-        lock = self._lock
-        while True:
-            if not jobs:
-                arrived = inbox.get()
-                if self._generation != generation:
-                    if arrived is not None:
-                        inbox.put(arrived)
-                    return
-                if arrived is None:
-                    continue
-                jobs.append(arrived)
-            lane.take_in()
-            with lock:
-                if self._generation != generation:
-                    return
-                job = lane.choose()
-                if job is None:
-                    continue
-                self._job = job
-                self._began_s = time.perf_counter()
-            try:
-                goes_on = job.refinement.advance()
-            except BaseException as error:  # sys.exit() and its like must not end the lane
-                job.refinement.abandon(error)
-                goes_on = False
-            with lock:
-                if self._generation != generation:
-                    return  # given up on: the verdict and the lane belong to others now
-                self._job = None
+        """Take note of a step; jobs that ended leave the lane and their books are closed."""
+        for job, goes_on in zip(turn.jobs, turn.goes_on, strict=True):
             if not goes_on:
-                jobs.remove(job)
-                try:
-                    lane.finish(job)
-                except Exception:
-                    logger.exception("lane %s: closing a refinement raised", lane.name)
+                self.jobs.remove(job)
+                self.finish(job)
+
+    def _most_urgent(self, jobs: Sequence[Job], now_s: float) -> Job | None:
+        # A step is not interrupted: what is due before the longest of them ends is due now.
+        longest_s = 0.0
+        for job in jobs:
+            profile = job.member.profile
+            step_s = profile.step_s if job.refinement.energies else profile.worst_first_s
+            longest_s = max(longest_s, step_s)
+        late_s = now_s + longest_s
+        index = self.policy.index
+        best: Job | None = None
+        most = (-1, 0.0)
+        for job in jobs:
+            if not job.refinement.energies:
+                if job.ready_s > now_s and not self._has_company(job):
+                    continue
+                urgency = (_FIRST_STEP, -job.due_s)
+            elif job.due_s < late_s + job.member.profile.answer_s:
+                urgency = (_ANSWER_IS_DUE, -job.due_s)
+            else:
+                urgency = (_LATER_STEP, index(job, now_s))
+            if best is None or urgency > most:
+                best, most = job, urgency
+        return best
+
+    def _has_company(self, job: Job) -> bool:
+        """Whether as many of its plugin wait as can step together."""
+        member = job.member
+        limit = min(member.settings.most_running, most_in_batch(member.plugin))
+        return sum(other.member is member for other in self.jobs) >= limit
+
+
+def step(jobs: Sequence[Job], stopwatch: Callable[[], float]) -> Turn:
+    """Make one step of a job, or of several together, and measure the lane time that it took."""
+    began_s = stopwatch()
+    if len(jobs) == 1:
+        goes_on = [jobs[0].refinement.advance()]
+    else:
+        goes_on = advance_together([job.refinement for job in jobs])
+    return Turn(jobs, goes_on, stopwatch() - began_s)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from orchestrator.profile import Profile
 from orchestrator.supervisor import RestartPolicy, Supervisor
-from sage.irp import Context, IRPPlugin, Outcome, PluginError, SageError
+from sage.irp import Batches, Context, IRPPlugin, Outcome
 
 if TYPE_CHECKING:
     from orchestrator.lane import Job
+    from orchestrator.worker import Runner
 
 OnResult: TypeAlias = Callable[[Any, "Outcome[Any]"], None]
 Factory: TypeAlias = Callable[[], "IRPPlugin[Any, Any]"]
@@ -28,6 +29,12 @@ class Captured(Protocol):
         ...
 
 
+Isolation: TypeAlias = Literal["thread", "process"]
+_LONGEST_STEP_S = 2.0
+_PROCESS_STEP_S = 0.1
+_PROCESS_MARGIN = 3.0
+
+
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
     """How a plugin is run.
@@ -37,59 +44,87 @@ class PluginSettings:
         floor_atp: what it gets in each cycle before anything is shared.
         deadline_s: an answer is due this long after capture; None for no deadline.
         max_age_s: an observation older than this is dropped unrefined.
-        overrun_s: a step that takes longer than this is given up on.
+        overrun_s: a step that takes longer than this is given up on. None: 2 s in a thread; in a
+            process 0.1 s or a cycle or three times the longest step so far, whichever is longest.
         restart: how it comes back after a failure.
+        isolation: "thread" runs its steps on the lane; "process" in a process of its own, which
+            can hang, crash or keep the interpreter's lock without anybody else noticing.
+        queue: how many observations may wait; of more, the oldest goes.
+        most_running: how many of its refinements may be under way at once.
+        batch_delay_s: with ``step_batch`` and most_running above 1, how long a first step waits
+            for company: 0 steps with whoever is there, more gives throughput for latency.
+        essential: nothing keeps it out and none of its work is shed, as for what moves a robot.
     """
 
     lane: str
     floor_atp: float = 0.0
     deadline_s: float | None = None
     max_age_s: float = 1.0
-    overrun_s: float = 2.0
+    overrun_s: float | None = None
     restart: RestartPolicy = field(default_factory=RestartPolicy)
+    isolation: Isolation = "thread"
+    queue: int = 1
+    most_running: int = 1
+    batch_delay_s: float = 0.0
+    essential: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("max_age_s", "overrun_s"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.deadline_s is not None and not self.deadline_s > 0.0:
-            raise ValueError(f"deadline_s must be positive or null, got {self.deadline_s}")
-        if not self.floor_atp >= 0.0:
-            raise ValueError(f"floor_atp must be 0 or more, got {self.floor_atp}")
+        for name in ("max_age_s", "overrun_s", "deadline_s"):
+            value = getattr(self, name)
+            if value is None and name != "max_age_s":
+                continue
+            if not value > 0.0:
+                raise ValueError(f"{name} must be positive, got {value}")
+        for name in ("floor_atp", "batch_delay_s"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        for name in ("queue", "most_running"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= 10_000:
+                raise ValueError(f"{name} must be a whole number in [1, 10000], got {value!r}")
+        if self.isolation not in ("thread", "process"):
+            raise ValueError(f"isolation must be 'thread' or 'process', got {self.isolation!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An observation that waits for its turn; a newer one takes its place."""
+    """An observation that waits for its turn."""
 
     observation: Captured
     context: Context
+    salience: float
 
 
 class Member:
     """One registered plugin. ``lock`` guards ``running``, ``waiting`` and the counts.
 
     Every submission is counted once more when it ends:
-    ``submitted == finished + sum(dropped) + (running) + (waiting)``.
+    ``submitted == finished + sum(dropped) + len(running) + len(waiting)``.
     """
 
     def __init__(
         self,
         factory: Factory,
+        plugin: IRPPlugin[Any, Any],
         settings: PluginSettings,
+        profile: Profile,
         trust_of: Callable[[str], float],
         on_result: OnResult | None,
+        atp_per_s: float,
     ) -> None:
         self.factory = factory
-        self.plugin = _made_by(factory)
-        self.name = self.plugin.name
+        self.replace(plugin)
+        self.name = plugin.name
         self.settings = settings
         self.on_result = on_result
-        self.profile = Profile()
+        self.profile = profile
+        self.atp_per_s = atp_per_s
         self.supervisor = Supervisor(settings.restart)
         self.lock = threading.RLock()
-        self.running: Job | None = None
-        self.waiting: Waiting | None = None
+        self.running: list[Job] = []
+        self.waiting: deque[Waiting] = deque()
+        self.runner: Runner | None = None
+        """Makes its steps where they are made in a process of its own, so that no lane waits."""
         self.deferred_in: int | None = None
         """The cycle in which its lane had no room for its first step; None while it has."""
         self.submitted = 0
@@ -97,29 +132,25 @@ class Member:
         self.dropped: Counter[str] = Counter()
         self._trust_of = trust_of
 
+    def replace(self, plugin: IRPPlugin[Any, Any]) -> None:
+        """Go on with this one, made anew."""
+        self.plugin = plugin
+        self.batches = isinstance(plugin, Batches)
+
     def trust(self) -> float:
         """Trust in it now."""
         return self._trust_of(self.name)
+
+    def overrun_s(self, cycle_s: float) -> float:
+        """How long a step of it may take before it is given up on."""
+        settings = self.settings
+        if settings.overrun_s is not None:
+            return settings.overrun_s
+        if settings.isolation == "thread":
+            return _LONGEST_STEP_S
+        return max(_PROCESS_STEP_S, cycle_s, _PROCESS_MARGIN * self.profile.worst_s)
 
     def counts(self) -> Mapping[str, int]:
         """Submitted, finished, and dropped by reason."""
         with self.lock:
             return {"submitted": self.submitted, "finished": self.finished, **self.dropped}
-
-
-def _made_by(factory: Factory) -> IRPPlugin[Any, Any]:
-    """The plugin, if it is one."""
-    try:
-        plugin = factory()
-    except SageError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"plugin from {factory!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error
-    name = getattr(plugin, "name", None)
-    if not isinstance(plugin, IRPPlugin) or not isinstance(name, str) or not name:
-        raise PluginError(
-            f"{type(plugin).__name__} is no plugin: derive it from sage.IRPPlugin and name it"
-        )
-    return plugin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from sage.irp import BudgetError, Meter
 
@@ -36,31 +37,41 @@ class Account:
         self.before_atp = 0.0
         """What its owner's earlier refinements have had of this cycle above the floor."""
 
+    @property
+    def owed_atp(self) -> float:
+        """What of its least it has not had yet."""
+        return max(0.0, self.least_atp - self.meter.spent_atp + self.base_atp)
+
 
 class LanePool:
-    """Shares ``cap_atp`` per cycle among the refinements that live on one lane.
+    """Grants ``cap_atp`` per cycle to the refinements that live on one lane.
 
     At every instant the grants of a cycle sum to at most the cap, whatever registers, finishes,
-    fails or is cancelled: what has been spent stays granted, and what is left is shared anew
+    fails or is cancelled: what has been spent stays granted, and what is left is granted anew
     whenever somebody comes or goes. So what an early stop frees reaches a running refinement
     before its next step. A step that cost more than was left becomes a debt of the next cycle.
 
-    Grants go by weight (trust) above floors. Who has had its share of a cycle and begins anew
-    does not get another one at the cost of those who still have theirs. Safe from any thread.
+    Everybody is granted its floor and, until its first step is over, that step's reserve. What is
+    left above is divided by weight where the pool ``shares``; otherwise it goes, whole, to those
+    whose :meth:`turn` it is. Who has had its share of a cycle and begins anew does not get another
+    one at the cost of those who still refine. Safe from any thread.
     """
 
-    def __init__(self, cap_atp: float, atp_per_s: float) -> None:
+    def __init__(self, cap_atp: float, atp_per_s: float, *, shares: bool = True) -> None:
         if not cap_atp > 0.0:
             raise BudgetError(f"a lane needs more than 0 ATP per cycle, got {cap_atp}")
         self.cap_atp = cap_atp
         self.atp_per_s = atp_per_s
+        self._shares = shares
         self._lock = threading.Lock()
         self._accounts: list[Account] = []
+        self._holders: Sequence[Account] = ()  # whose turn it is, where nothing is shared
         self._budget_atp = cap_atp  # this cycle's cap, less the last one's debt
         self._under_way_atp = 0.0  # lane time that a step under way took in earlier cycles
         self._closed_spent_atp = 0.0
         self._closed_granted_atp = 0.0
         self._closed_by: dict[str, float] = {}  # this cycle's spending of closed books, by owner
+        self._kept: dict[str, float] = {}  # what owners are sure of although nothing of theirs runs
 
     @property
     def granted_atp(self) -> float:
@@ -75,6 +86,10 @@ class LanePool:
         with self._lock:
             return self._spent()
 
+    def keep(self, owner: str, atp: float) -> None:
+        """Hold back so much of each cycle for what an owner may still begin in it."""
+        self._kept[owner] = min(atp, self.cap_atp)
+
     def open(
         self,
         owner: str,
@@ -83,6 +98,7 @@ class LanePool:
         reserve_atp: float = 0.0,
         *,
         overdue: bool = False,
+        essential: bool = False,
     ) -> Account | None:
         """Open the books of a new refinement.
 
@@ -93,6 +109,7 @@ class LanePool:
             reserve_atp: the worst case of the first step.
             overdue: it was turned away for a whole cycle already, so it may never fit: only a
                 cycle that is spent keeps it out, and what its first step overruns becomes a debt.
+            essential: nothing keeps it out.
 
         Returns:
             The account, or None where the reserve does not fit into this cycle any more, or not
@@ -101,28 +118,56 @@ class LanePool:
         if not weight > 0.0:
             raise BudgetError(f"a weight must be positive, got {weight}")
         floor_atp = min(floor_atp, self.cap_atp)
-        reserve_atp = 0.0 if overdue else min(reserve_atp, self.cap_atp)
         with self._lock:
-            left = self._budget_atp - self._spent()
-            if not overdue:
-                for other in self._accounts:
-                    used = other.meter.spent_atp - other.base_atp
-                    left -= max(0.0, other.least_atp - used)
-            if left <= 0.0 or left < reserve_atp:
-                return None
+            if not essential:
+                left = self._budget_atp - self._spent()
+                if not overdue:
+                    left -= self._kept_for_others(owner)
+                    for other in self._accounts:
+                        left -= other.owed_atp
+                if left <= 0.0 or (not overdue and left < min(reserve_atp, self.cap_atp)):
+                    return None
+            reserve_atp = 0.0 if overdue else min(reserve_atp, self.cap_atp)
             meter = Meter(0.0, atp_per_s=self.atp_per_s)
             account = Account(owner, meter, weight, floor_atp, reserve_atp)
             had_atp = self._closed_by.get(owner, 0.0)
             if had_atp > 0.0:
                 account.before_atp = max(0.0, had_atp - floor_atp)
                 account.least_atp = max(0.0, floor_atp - had_atp)
+                if not (essential or overdue) and not self._has_share_left(account, reserve_atp):
+                    return None
             self._accounts.append(account)
-            self._share()
-            if had_atp > 0.0 and not overdue and meter.granted_atp <= reserve_atp:
-                self._accounts.remove(account)
-                self._share()
-                return None
+            if not self._holders:
+                self._holders = (account,)
+            self._grant()
             return account
+
+    def turn(self, *accounts: Account) -> None:
+        """It is theirs to step: what is left above all that is owed goes to them, evenly.
+
+        Does nothing where the pool shares: there everybody has its own all the time.
+        """
+        if self._shares or accounts == self._holders:
+            return
+        with self._lock:
+            before, self._holders = self._holders, accounts
+            rest_atp = 0.0
+            for account in before:
+                meter = account.meter
+                spare_atp = meter.granted_atp - meter.spent_atp - account.owed_atp
+                if spare_atp > 0.0:
+                    meter.granted_atp -= spare_atp
+                    rest_atp += spare_atp
+            each_atp = rest_atp / len(accounts)
+            for account in accounts:
+                account.meter.granted_atp += each_atp
+
+    def hold(self, account: Account, atp: float) -> None:
+        """Owe an account so much for a step that is made elsewhere while others have their turn."""
+        with self._lock:
+            used_atp = account.meter.spent_atp - account.base_atp
+            account.least_atp = max(account.floor_atp, used_atp + atp)
+            self._grant()
 
     def close(self, account: Account) -> float:
         """Close the books of a refinement that ended; returns the ATP that others get now."""
@@ -138,7 +183,9 @@ class LanePool:
             self._closed_by[account.owner] = self._closed_by.get(account.owner, 0.0) + spent
             self._closed_granted_atp += min(spent, granted)
             meter.granted_atp = min(meter.granted_atp, meter.spent_atp)
-            self._share()
+            if account in self._holders:
+                self._holders = tuple(self._accounts[:1])
+            self._grant()
             return max(0.0, granted - spent) if self._accounts else 0.0
 
     def new_cycle(self, under_way_atp: float = 0.0) -> float:
@@ -162,7 +209,7 @@ class LanePool:
             self._budget_atp = self.cap_atp - max(0.0, used - self._budget_atp)
             self._closed_spent_atp = self._closed_granted_atp = 0.0
             self._closed_by.clear()
-            self._share()
+            self._grant()
             return spent
 
     def _spent(self) -> float:
@@ -171,9 +218,34 @@ class LanePool:
             live += account.meter.spent_atp - account.base_atp
         return live + self._closed_spent_atp
 
-    def _share(self) -> None:
-        """Share what this cycle has left; each meter's spending is read once."""
-        left = self._budget_atp - self._closed_spent_atp
+    def _kept_for_others(self, owner: str | None) -> float:
+        """What is held back for owners of whom nothing runs right now."""
+        if not self._kept:
+            return 0.0
+        there = {account.owner for account in self._accounts}
+        return sum(
+            max(0.0, atp - self._closed_by.get(name, 0.0))
+            for name, atp in self._kept.items()
+            if name != owner and name not in there
+        )
+
+    def _has_share_left(self, account: Account, reserve_atp: float) -> bool:
+        """Whether one that begins anew has enough left of its share, beside others that refine."""
+        others = {other.owner: other.weight for other in self._accounts}
+        others.pop(account.owner, None)
+        if not others:
+            return True
+        if self._shares:
+            takers = [*self._accounts, account]
+            rest_atp = self._budget_atp - self._spent() - sum(taker.owed_atp for taker in takers)
+            share_atp = self._level(rest_atp, takers) * account.weight
+        else:
+            share_atp = self.cap_atp * account.weight / (account.weight + sum(others.values()))
+        return account.owed_atp + max(0.0, share_atp - account.before_atp) > reserve_atp
+
+    def _grant(self) -> None:
+        """Grant what this cycle has left; each meter's spending is read once."""
+        left = self._budget_atp - self._closed_spent_atp - self._kept_for_others(None)
         floors = weights = had = 0.0
         books = []
         for account in self._accounts:
@@ -194,16 +266,22 @@ class LanePool:
                 meter.granted_atp = min(meter.granted_atp, max(spent_atp, account.base_atp))
             return
         scale = min(1.0, left / floors) if floors > 0.0 else 0.0
-        level = 0.0
+        level = rest_atp = 0.0
         if left > floors and books:
-            level = self._level(left - floors) if had > 0.0 else (left - floors) / weights
+            rest_atp = left - floors
+            if self._shares:
+                level = self._level(rest_atp, self._accounts) if had > 0.0 else rest_atp / weights
         for account, spent_atp, owed in books:
-            share = owed * scale + max(0.0, level * account.weight - account.before_atp)
+            share = owed * scale
+            if self._shares:
+                share += max(0.0, level * account.weight - account.before_atp)
+            elif account in self._holders:
+                share += rest_atp / len(self._holders)
             account.meter.granted_atp = spent_atp + share
 
-    def _level(self, rest_atp: float) -> float:
+    @staticmethod
+    def _level(rest_atp: float, takers: Sequence[Account]) -> float:
         """How high the rest fills the shares, per weight: of some, a part was had before."""
-        takers = self._accounts
         while True:
             had_atp = sum(account.before_atp for account in takers)
             level = (rest_atp + had_atp) / sum(account.weight for account in takers)

@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import logging
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 from sage.irp import HaltReason, Trajectory
 
-_RATE = 0.2
-_WORST_DECAY = 0.99
-_CUT_SHORT = (HaltReason.BUDGET, HaltReason.DEADLINE, HaltReason.CANCELLED)
-_EXPLORED = 3
-_FIND_OUT = 1e300  # before every known gain, yet behind a first step, which is infinite
+logger = logging.getLogger(__name__)
+
+_RATE: Final = 0.2
+_WORST_DECAY: Final = 0.99
+_CUT_SHORT: Final = (HaltReason.BUDGET, HaltReason.DEADLINE, HaltReason.CANCELLED)
+_EXPLORED: Final = 3
+_FIND_OUT: Final = 1e300  # before every known gain
+_MOST_STEPS: Final = 1024
+_NUMBERS: Final = ("worst_first_s", "first_s", "worst_s", "step_s", "answer_s", "scale")
 
 
 class Profile:
-    """Running averages over one plugin's finished refinements.
+    """Running averages over one plugin's finished refinements, all times in seconds.
 
-    ``worst_first_s`` is the decaying maximum of the first step's cost, ``step_s`` the mean cost
-    of a later one, both in seconds. Energy drops are kept per step, as fractions of the
-    plugin's own typical total drop, so that plugins can be compared. A refinement that was cut
-    short says nothing of what would have come: ``count`` and the typical drop leave it out.
+    ``worst_first_s`` is the decaying maximum of the first step's cost and ``worst_s`` of any
+    step's, ``first_s`` and ``step_s`` are the mean costs of the first and of a later one,
+    ``answer_s`` the decaying maximum of reading the answer. Energy drops are kept per step, as
+    fractions of the plugin's own typical total drop, so that plugins can be compared. A
+    refinement that was cut short says nothing of what would have come: ``count`` and the typical
+    drop leave it out.
     """
 
-    __slots__ = ("_drops", "_rates", "_scale", "count", "step_s", "worst_first_s")
+    __slots__ = (
+        "_drops",
+        "_rates",
+        "answer_s",
+        "count",
+        "first_s",
+        "scale",
+        "step_s",
+        "worst_first_s",
+        "worst_s",
+    )
 
     def __init__(self) -> None:
         self.count = 0
         self.worst_first_s = 0.0
+        self.first_s = 0.0
+        self.worst_s = 0.0
         self.step_s = 0.0
-        self._scale = 0.0
+        self.answer_s = 0.0
+        self.scale = 0.0
         self._drops: list[float] = []
         self._rates: list[float] | None = None  # made from the drops when they are asked for
 
@@ -39,20 +64,24 @@ class Profile:
             return
         cut_short = trajectory.reason in _CUT_SHORT
         self.count += not cut_short
-        self.worst_first_s = max(costs[0], self.worst_first_s * _WORST_DECAY)
+        first_s = costs[0]
+        self.worst_first_s = max(first_s, self.worst_first_s * _WORST_DECAY)
+        self.worst_s = max(max(costs), self.worst_s * _WORST_DECAY)
+        self.first_s += (first_s - self.first_s) * (_RATE if self.first_s else 1.0)
+        self.answer_s = max(trajectory.result_cost_s, self.answer_s * _WORST_DECAY)
         if len(costs) < 2:
             return
         mean_s = sum(costs[1:]) / (len(costs) - 1)
         self.step_s += (mean_s - self.step_s) * (_RATE if self.step_s else 1.0)
         span = energies[0] - min(energies)
-        if span > self._scale or not cut_short:
-            self._scale += (span - self._scale) * (_RATE if self._scale else 1.0)
-        if self._scale <= 0.0:
+        if span > self.scale or not cut_short:
+            self.scale += (span - self.scale) * (_RATE if self.scale else 1.0)
+        if self.scale <= 0.0:
             return
         self._rates = None
         drops = self._drops
-        for index in range(1, len(energies)):
-            drop = (energies[index - 1] - energies[index]) / self._scale
+        for index in range(1, min(len(energies), _MOST_STEPS)):
+            drop = (energies[index - 1] - energies[index]) / self.scale
             if index > len(drops):
                 drops.append(drop)
             else:
@@ -64,7 +93,7 @@ class Profile:
         ``energies`` is the trajectory so far (at least one step). The best over every number of
         further steps that experience covers, so that a plateau before a drop is not starved.
         """
-        if self._scale <= 0.0 or self.step_s <= 0.0:
+        if self.scale <= 0.0 or self.step_s <= 0.0:
             # Nothing known yet: find out. Nothing ever gained: everybody else comes first.
             return _FIND_OUT if self.count < _EXPLORED else 0.0
         if self._rates is None:
@@ -73,8 +102,84 @@ class Profile:
         if done < len(self._rates):
             return self._rates[done] / self.step_s
         # Past all experience: diminishing returns.
-        recent = (energies[-2] - energies[-1]) / self._scale if done else 0.0
+        recent = (energies[-2] - energies[-1]) / self.scale if done else 0.0
         return max(0.0, 0.5 * recent) / self.step_s
+
+    def as_dict(self) -> dict[str, Any]:
+        """All that it knows, as plain values."""
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        return {"count": self.count, **numbers, "drops": list(self._drops)}
+
+    @classmethod
+    def from_dict(cls, entries: Mapping[str, Any]) -> Profile:
+        """What :meth:`as_dict` gave; ValueError for anything else."""
+        profile = cls()
+        wanted = {"count", *_NUMBERS, "drops"}
+        if not isinstance(entries, Mapping) or set(entries) != wanted:
+            raise ValueError(f"a profile has the keys {', '.join(sorted(wanted))}")
+        count, drops = entries["count"], entries["drops"]
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise ValueError(f"count must be a whole number, 0 or more, got {count!r}")
+        profile.count = count
+        for name in _NUMBERS:
+            setattr(profile, name, _number(name, entries[name], least=0.0))
+        if not isinstance(drops, list) or len(drops) > _MOST_STEPS:
+            raise ValueError(f"drops must be a list of at most {_MOST_STEPS} numbers")
+        profile._drops = [_number("a drop", drop, least=-math.inf) for drop in drops]
+        return profile
+
+
+class ProfileBook:
+    """The profiles of all plugins, kept between runs.
+
+    Args:
+        path: JSON file; None keeps them in memory only.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._profiles: dict[str, Profile] = {}
+        if path is not None and path.exists():
+            self._profiles = _read(path)
+
+    def of(self, plugin: str) -> Profile:
+        """The profile of a plugin; an empty one for a plugin that was never seen."""
+        return self._profiles.setdefault(plugin, Profile())
+
+    def save(self) -> None:
+        """Write all profiles whole or not at all; OSError where that cannot be."""
+        if self._path is None:
+            return
+        entries = {name: profile.as_dict() for name, profile in self._profiles.items()}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".partial")
+        with partial.open("w") as stream:
+            stream.write(json.dumps(entries, indent=1, sort_keys=True) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())  # or a power cut may leave the new name with no content
+        os.replace(partial, self._path)
+
+
+def _read(path: Path) -> dict[str, Profile]:
+    """The profiles in ``path``; a file that cannot be read is set aside, not overwritten."""
+    try:
+        entries = json.loads(path.read_text())
+        if not isinstance(entries, dict):
+            raise ValueError("not a table of plugin names and profiles")
+        return {name: Profile.from_dict(entry) for name, entry in entries.items()}
+    except (OSError, ValueError, RecursionError) as error:
+        aside = path.with_suffix(".corrupt")
+        logger.warning("profiles in %s cannot be read (%s); kept as %s", path, error, aside)
+        path.replace(aside)
+        return {}
+
+
+def _number(name: str, value: Any, least: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be {least:g} or more, got {value!r}")
+    return float(value)
 
 
 def _steepest(drops: Sequence[float]) -> list[float]:

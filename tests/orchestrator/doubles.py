@@ -131,7 +131,7 @@ class House:
         job = found.choose()
         if job is None:
             return None
-        found.settle(step(job, self.watch.now_s))
+        found.settle(step(found.company(job), self.watch.now_s))
         return job.member.name
 
     def drain(self, lane: str = "perception") -> list[str]:
@@ -153,8 +153,8 @@ class House:
 def check_counts(member: Member) -> None:
     """Every submission is accounted for, once."""
     with member.lock:
-        held = (member.running is not None) + (member.waiting is not None)
+        held = len(member.running) + len(member.waiting)
         ended = member.finished + sum(member.dropped.values())
         assert member.submitted == ended + held, member.counts()
         if member.supervisor.state is not HealthState.ACTIVE:
-            assert member.waiting is None
+            assert not member.waiting

@@ -122,7 +122,8 @@ def test_cancelling_one_that_is_idle_does_nothing(house: House) -> None:
     assert member.counts() == {"submitted": 0, "finished": 0}
 
 
-def test_grants_follow_trust_and_floors(house: House) -> None:
+def test_grants_follow_trust_and_floors() -> None:
+    house = House(OrchestratorConfig(policy="proportional"))
     house.add("liked", down(3))
     house.add("floored", down(3), floor_atp=100.0)
     for _ in range(40):
@@ -130,23 +131,22 @@ def test_grants_follow_trust_and_floors(house: House) -> None:
     house.submit("liked")
     house.submit("floored")
     granted = {
-        name: member.running.account.meter.granted_atp
+        name: member.running[0].account.meter.granted_atp
         for name, member in house.orchestrator.members.items()
-        if member.running is not None
     }
     assert granted["liked"] == pytest.approx(400.0 * 0.5 / 0.55)
     assert granted["floored"] == pytest.approx(100.0 + 400.0 * 0.05 / 0.55)
     assert house.orchestrator.granted_atp == pytest.approx(500.0)
 
 
-def test_freed_atp_reaches_a_running_plugin_before_its_next_step(house: House) -> None:
+def test_freed_atp_reaches_a_running_plugin_before_its_next_step() -> None:
     """Its half of the lane, 50 ms, covers one step of 30 ms; with the freed half it is three."""
+    house = House(OrchestratorConfig(policy="proportional"))
     house.add("long", down(3), 0.03)
     house.add("short", down(1), 0.001)
     house.submit("long")
     house.submit("short")
-    running = house.orchestrator.members["long"].running
-    assert running is not None
+    (running,) = house.orchestrator.members["long"].running
     assert house.step() == "long"
     assert running.account.meter.remaining_atp == pytest.approx(100.0)
     assert house.step() == "short"
@@ -156,9 +156,10 @@ def test_freed_atp_reaches_a_running_plugin_before_its_next_step(house: House) -
     assert (outcome.reason, outcome.trajectory.steps) == (HaltReason.MAX_STEPS, 3)
 
 
-def test_without_freed_atp_the_budget_ends_it(house: House) -> None:
+def test_without_freed_atp_the_budget_ends_it() -> None:
+    house = House(OrchestratorConfig(policy="equal"))
     house.add("long", down(3), 0.03)
-    house.add("other", down(3), 0.001)
+    house.add("other", down(60), 0.001)
     house.submit("long")
     house.submit("other")
     house.drain()
@@ -199,10 +200,10 @@ def test_a_first_step_that_does_not_fit_waits_for_room_not_for_the_tick(house: H
     house.step()
     house.submit("big", "deferred")
     big = house.orchestrator.members["big"]
-    assert big.running is None, "60 ms fit into what 50 ms left of 100?"
-    assert big.waiting is not None
+    assert not big.running, "60 ms fit into what 50 ms left of 100?"
+    assert big.waiting
     house.orchestrator.tick()
-    assert big.running is not None
+    assert big.running
     check_counts(big)
 
 
@@ -215,10 +216,10 @@ def test_what_an_end_frees_admits_what_was_deferred(house: House) -> None:
     house.submit("floored")
     house.submit("big")
     big = house.orchestrator.members["big"]
-    assert big.running is None
+    assert not big.running
     house.orchestrator.cancel("floored")
     house.step()
-    assert big.running is not None, "it was left to wait for the tick"
+    assert big.running, "it was left to wait for the tick"
     assert house.orchestrator.cycles == 1
 
 
@@ -312,12 +313,20 @@ def test_what_is_wrong_is_said_at_once(house: House) -> None:
     [
         (lambda: OrchestratorConfig(cycle_s=0.0), r"cycle_s .*\[0.001, 10\] s, got 0.0"),
         (lambda: OrchestratorConfig(cycle_s=math.nan), r"cycle_s .*got nan"),
-        (lambda: OrchestratorConfig(pool_atp=0.0), r"pool_atp must be positive, got 0.0"),
+        (lambda: OrchestratorConfig(pool_atp=0.0), r"pool_atp .*\(0, 1000\], got 0.0"),
+        (lambda: OrchestratorConfig(pool_atp=2000.0), r"pool_atp .*\(0, 1000\], got 2000.0"),
+        (
+            lambda: OrchestratorConfig(policy="fair"),
+            r"greedy, proportional, equal, edf, got 'fair'",
+        ),
         (lambda: OrchestratorConfig(lanes=()), r"at least one"),
         (lambda: OrchestratorConfig(lanes=("a", "a")), r"distinct.*'a', 'a'"),
         (lambda: PluginSettings("a", floor_atp=-1.0), r"floor_atp .*got -1.0"),
         (lambda: PluginSettings("a", max_age_s=0.0), r"max_age_s .*got 0.0"),
         (lambda: PluginSettings("a", overrun_s=math.nan), r"overrun_s .*got nan"),
+        (lambda: PluginSettings("a", queue=0), r"queue .*\[1, 10000\], got 0"),
+        (lambda: PluginSettings("a", batch_delay_s=-1.0), r"batch_delay_s .*got -1.0"),
+        (lambda: PluginSettings("a", isolation="vm"), r"'thread' or 'process', got 'vm'"),
         (lambda: PluginSettings("a", deadline_s=0.0), r"deadline_s .*got 0.0"),
         (lambda: RestartPolicy(first_backoff_s=9.0), r"first_backoff_s .*=5.0\], got 9.0"),
         (lambda: RestartPolicy(most_failures=0), r"most_failures .*got 0"),
@@ -398,8 +407,8 @@ class Interleaved(RuleBasedStateMachine):
             return
         self.orchestrator.close()
         for member in self.orchestrator.members.values():
-            assert member.running is None
-            assert member.waiting is None
+            assert not member.running
+            assert not member.waiting
             check_counts(member)
         for lane in self.orchestrator.lanes.values():
             assert lane.jobs == []

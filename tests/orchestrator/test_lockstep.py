@@ -166,7 +166,7 @@ def test_conservation_and_counts_hold_all_the_way(run: Run) -> None:
     run.house.orchestrator.close()
     for member in run.house.orchestrator.members.values():
         check_counts(member)
-        assert member.running is None
+        assert not member.running
         assert member.finished > 10
 
 

@@ -161,7 +161,7 @@ def test_a_plateau_then_drop_is_not_starved_by_steady_descent() -> None:
     plateau = [1.0] * 9 + [0.0]
     steady = [float(10 - step) for step in range(10)]
     first, second = _race(plateau, steady, 50, 0.004)
-    assert first > 0.25 * (first + second)
+    assert first > 0.15 * (first + second), "the drop at the end of the plateau is not seen"
     assert second > 0.25 * (first + second)
 
 

@@ -233,7 +233,7 @@ def test_lane_time_of_a_long_step_is_no_debt(orchestrator: HRMOrchestrator, gate
     seen.wait()
     orchestrator.tick()
     submit(orchestrator, "eye")
-    assert orchestrator.members["eye"].waiting is None, "300 ms were to be paid twice"
+    assert not orchestrator.members["eye"].waiting, "300 ms were to be paid twice"
     seen.wait()
 
 
@@ -343,8 +343,8 @@ def test_every_submission_is_counted_once_whatever_happens(seed: int) -> None:
     for thread in threads:
         thread.join(PATIENCE_S)
     for name, member in orchestrator.members.items():
-        assert member.running is None
-        assert member.waiting is None
+        assert not member.running
+        assert not member.waiting
         assert member.submitted == member.finished + sum(member.dropped.values())
         assert member.finished == len(delivered[name].outcomes)
     assert sum(member.submitted for member in orchestrator.members.values()) > 300
@@ -363,7 +363,7 @@ def test_closing_ends_what_runs_with_its_best_and_drops_what_waits(
     member = orchestrator.members["eye"]
     closing = threading.Thread(target=orchestrator.close)
     closing.start()
-    tick_until(orchestrator, lambda: member.waiting is None)
+    tick_until(orchestrator, lambda: not member.waiting)
     gate.go_on.set()
     closing.join(PATIENCE_S)
     outcome = results.wait()
@@ -389,7 +389,7 @@ def test_closing_does_not_wait_for_a_step_that_hangs(
     assert hanging.wait().reason is HaltReason.FAILED
     assert other.wait().reason is HaltReason.CANCELLED
     for member in orchestrator.members.values():
-        assert member.running is None
+        assert not member.running
         check_counts(member)
 
 
@@ -487,5 +487,5 @@ def test_ctrl_c_ends_run_and_the_lanes_end_cleanly(orchestrator: HRMOrchestrator
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(main())
     member = orchestrator.members["eye"]
-    assert member.running is None
+    assert not member.running
     check_counts(member)

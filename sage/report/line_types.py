@@ -49,6 +49,15 @@ class DroppedLine(_Line, tag="dropped"):
     reason: str
 
 
+class CreditedLine(_Line, tag="credited"):
+    """It turned out what a result was worth."""
+
+    plugin: str
+    refinement: int
+    value: Number
+    trust: Number
+
+
 class HealthLine(_Line, tag="health"):
     """A plugin's state changed."""
 
@@ -130,6 +139,7 @@ AnyLine = (
     HeaderLine
     | FinishedLine
     | DroppedLine
+    | CreditedLine
     | HealthLine
     | CycleLine
     | MovedLine

@@ -3,6 +3,7 @@
 from sage.telemetry.bus import Observer, Telemetry
 from sage.telemetry.events import (
     Admitted,
+    Credited,
     Cycle,
     Dropped,
     Event,
@@ -19,6 +20,7 @@ from sage.telemetry.events import (
 
 __all__ = [
     "Admitted",
+    "Credited",
     "Cycle",
     "Dropped",
     "Event",

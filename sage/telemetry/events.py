@@ -38,12 +38,25 @@ class Finished(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """An observation never became a refinement: ``reason`` says why (superseded, stale, ...)."""
+    """An observation never became a refinement: ``reason`` says why (superseded, shed, ...)."""
 
     at_s: float
     plugin: str
     reason: str
     captured_s: float
+
+
+class Credited(NamedTuple):
+    """It turned out what a refinement's result was worth downstream: ``value`` in [0, 1].
+
+    0 misled, 1 did all that was hoped for; ``trust`` is the plugin's afterwards.
+    """
+
+    at_s: float
+    plugin: str
+    refinement: int
+    value: float
+    trust: float
 
 
 class Health(NamedTuple):
@@ -137,6 +150,7 @@ Event: TypeAlias = (
     | Admitted
     | Finished
     | Dropped
+    | Credited
     | Health
     | Cycle
     | Saw

@@ -16,6 +16,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 from sage.irp.trajectory import StepRecord
 from sage.telemetry.events import (
     Admitted,
+    Credited,
     Cycle,
     Dropped,
     Event,
@@ -170,6 +171,15 @@ def _dropped(e: Dropped) -> Record:
     }
 
 
+def _credited(e: Credited) -> Record:
+    return {
+        "plugin": text(e.plugin),
+        "refinement": int(e.refinement),
+        "value": number(e.value),
+        "trust": number(e.trust),
+    }
+
+
 def _health(e: Health) -> Record:
     return {"plugin": text(e.plugin), "state": text(e.state), "detail": text(e.detail)}
 
@@ -260,6 +270,7 @@ _FIELDS: dict[type, tuple[str, Callable[[Any], Record]]] = {
     Admitted: ("admitted", _admitted),
     Finished: ("finished", _finished),
     Dropped: ("dropped", _dropped),
+    Credited: ("credited", _credited),
     Health: ("health", _health),
     Cycle: ("cycle", _cycle),
     Saw: ("saw", _saw),

@@ -12,6 +12,7 @@ from sage.irp import HaltReason, StepRecord
 from sage.irp.trajectory import Trajectory
 from sage.telemetry import (
     Admitted,
+    Credited,
     Cycle,
     Dropped,
     Finished,
@@ -116,6 +117,7 @@ EVENTS: dict[type, st.SearchStrategy[Any]] = {
         shares,
     ),
     Dropped: st.builds(Dropped, times, texts, texts, moments),
+    Credited: st.builds(Credited, times, texts, wholes, shares, shares),
     Health: st.builds(Health, times, texts, states, texts),
     Cycle: st.builds(Cycle, times, wholes, none_below_0, none_below_0, trusts),
     Saw: st.builds(Saw, times, scenes),

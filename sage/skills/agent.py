@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from sage.skills.body import Body, Hold, Order, Verdict
 from sage.skills.intent import Declined, Intent
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 Parser = Callable[[str], "Intent | Declined"]
 Understand = Callable[[int, Utterance], None]
 SkillFor = Callable[[Intent, Body], Skill]
+EndedBy = Literal["itself", "stop", "limit", "cancel"]
 
 LEAST_CONFIDENCE: Final = 0.3
 """Words heard with less are asked to be said again; recognisers are calibrated for it."""
@@ -46,6 +47,8 @@ class Report:
         understood_s: when it was understood or declined; None where it was dropped before.
         probability: that it was understood rightly; None where nobody says.
         asked: what a declined command was asked back: did you mean one of these?
+        ended_by: ``itself``, or what cut it short: somebody's "stop", its time limit, or a
+            ``cancel`` that the robot needed.
     """
 
     command: int
@@ -59,6 +62,7 @@ class Report:
     understood_s: float | None = None
     probability: float | None = None
     asked: tuple[str, ...] = ()
+    ended_by: EndedBy = "itself"
 
 
 @dataclass(slots=True, eq=False)
@@ -227,7 +231,7 @@ class Agent:
                 self._tell(command, "started", intent.phrase)
             _, intent, skill, began_s = self._running
             if self._body.now_s() - began_s > self._limit_s:
-                self._give_up(f"I gave up after {self._limit_s:g} s")
+                self._give_up(f"I gave up after {self._limit_s:g} s", "limit")
                 return
             try:
                 self.order = next(skill)
@@ -240,7 +244,7 @@ class Agent:
     def cancel(self, why: str) -> None:
         """Give up what runs, what waits and what is being understood."""
         with self._lock:
-            self._drop_before(self._heard, why)
+            self._drop_before(self._heard, why, "cancel")
 
     def _ask(self) -> None:
         """Have the next command understood, without the lock: the answer may come at once."""
@@ -290,7 +294,7 @@ class Agent:
         command.understood_s = self._body.now_s()
         self._tell(command, "understood", intent.phrase)
         if intent.kind == "stop":
-            self._drop_before(command.number, "stopped")
+            self._drop_before(command.number, "stopped", "stop")
         self._queue.append(command)
 
     def _decline(self, command: _Command, why: str) -> None:
@@ -298,10 +302,10 @@ class Agent:
         self._report(command, Verdict(False, why))
         self._tell(command, "declined", why)
 
-    def _drop_before(self, number: int, why: str) -> None:
+    def _drop_before(self, number: int, why: str, ended_by: EndedBy) -> None:
         """Drop everything that was heard before a command."""
         if self._running is not None and self._running[0].number < number:
-            self._give_up(why)
+            self._give_up(why, ended_by)
         waiting = [*self._queue, *([self._reading] if self._reading else []), *self._unread]
         dropped = [command for command in waiting if command.number < number]
         if self._reading in dropped:
@@ -309,26 +313,32 @@ class Agent:
         self._queue = deque(command for command in self._queue if command not in dropped)
         self._unread = deque(command for command in self._unread if command not in dropped)
         for command in dropped:
-            self._report(command, Verdict(False, why))
+            self._report(command, Verdict(False, why), ended_by=ended_by)
             self._tell(command, "failed", why)
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: str, ended_by: EndedBy) -> None:
         assert self._running is not None
         try:
             self._running[2].close()
         except Exception:
             logger.exception("the skill for %r raised when it was ended", self._running[1].phrase)
-        self._end(Verdict(False, why))
+        self._end(Verdict(False, why), ended_by)
 
-    def _end(self, verdict: Verdict) -> None:
+    def _end(self, verdict: Verdict, ended_by: EndedBy = "itself") -> None:
         assert self._running is not None
         command, _, _, began_s = self._running
         self._running = None
         self.order = Hold()
-        self._report(command, verdict, began_s)
+        self._report(command, verdict, began_s, ended_by)
         self._tell(command, "done" if verdict.done else "failed", verdict.text)
 
-    def _report(self, command: _Command, verdict: Verdict, began_s: float | None = None) -> None:
+    def _report(
+        self,
+        command: _Command,
+        verdict: Verdict,
+        began_s: float | None = None,
+        ended_by: EndedBy = "itself",
+    ) -> None:
         now_s = self._body.now_s()
         self.reports.append(
             Report(
@@ -343,6 +353,7 @@ class Agent:
                 understood_s=command.understood_s,
                 probability=command.probability,
                 asked=command.suggestions,
+                ended_by=ended_by,
             )
         )
 

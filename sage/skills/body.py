@@ -32,18 +32,23 @@ Order: TypeAlias = DriveTo | Hold
 class Verdict:
     """How a skill ended: whether it did what was asked, and in words.
 
-    ``found_at`` is where it found what it searched, ``count`` how many it counted.
+    ``found_at`` is where it found what it searched, ``count`` how many it counted, ``used`` what
+    it knew of that from sight.
     """
 
     done: bool
     text: str
     found_at: tuple[float, float] | None = None
     count: int | None = None
+    used: tuple[Sighting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Where a thing is believed to be, from ``hits`` detections; ``nearest_m`` was the closest."""
+    """Where a thing is believed to be, from ``hits`` detections; ``nearest_m`` was the closest.
+
+    ``refinements`` are the numbers of vision's latest refinements that saw it there.
+    """
 
     label: str
     x_m: float
@@ -52,6 +57,7 @@ class Sighting:
     hits: int
     seen_s: float
     nearest_m: float
+    refinements: tuple[int, ...] = ()
 
 
 class Sightings(Protocol):
@@ -73,8 +79,8 @@ class Sightings(Protocol):
         """The best place of every label."""
         ...
 
-    def forget(self, label: str, x_m: float, y_m: float) -> None:
-        """Drop what was believed of a place."""
+    def forget(self, label: str, x_m: float, y_m: float, *, refuted: bool = False) -> None:
+        """Drop what was believed of a place; ``refuted``: a closer look found nothing there."""
         ...
 
 

@@ -86,7 +86,7 @@ def count(
             pieces = _pieces(body, room, location).values()
             found = [thing for thing in found if _holder(thing, pieces) == location]
     where = f"on the {location} in the {room_name}" if location else f"in the {room_name}"
-    return Verdict(True, _told(target, found, where), None, len(found))
+    return Verdict(True, _told(target, found, where), None, len(found), used=tuple(found))
 
 
 def _never() -> bool:

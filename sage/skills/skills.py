@@ -92,10 +92,11 @@ def approach(body: Body, name: str, room: str | None = None) -> Skill:
             better = body.sightings.best(name)
             if arrived and better is not None and agree(sighting, better):
                 at = better.x_m, better.y_m
-                return Verdict(True, f"I am at the {name}", at)
+                return Verdict(True, f"I am at the {name}", at, used=(better,))
             if better is None or agree(sighting, better):
                 # Nothing there, or no way there: this place is not it.
-                body.sightings.forget(name, sighting.x_m, sighting.y_m)
+                nothing = better is None
+                body.sightings.forget(name, sighting.x_m, sighting.y_m, refuted=nothing)
                 better = body.sightings.best(name)
             sighting = better
     return Verdict(False, f"I could not find the {name}")
@@ -117,23 +118,33 @@ def find(body: Body, name: str, room: str | None = None) -> Skill:
         if body.sightings.best(name) is None:
             yield from look()
         while (sighting := body.sightings.best(name)) is not None:
-            if (thing := (yield from _looked_at(body, sighting))) is not None:
-                return Verdict(True, _found(body, thing), (thing.x_m, thing.y_m))
+            thing, faced = yield from _looked_at(body, sighting)
+            if thing is not None:
+                at = thing.x_m, thing.y_m
+                return Verdict(True, _found(body, thing), at, used=(thing,))
             # Not there from near, nor from farther off: something else looked like it.
-            body.sightings.forget(name, sighting.x_m, sighting.y_m)
+            body.sightings.forget(name, sighting.x_m, sighting.y_m, refuted=faced)
     return Verdict(False, f"I could not find the {name}")
 
 
-def _looked_at(body: Body, sighting: Sighting) -> Generator[Order, None, Sighting | None]:
-    """Go to where an object is believed to be; the sighting, if it is seen from there."""
+def _looked_at(
+    body: Body, sighting: Sighting
+) -> Generator[Order, None, tuple[Sighting | None, bool]]:
+    """Go to where an object is believed to be.
+
+    Returns:
+        The sighting, if it is seen from there; and whether the robot stood and looked there.
+    """
+    faced = False
     for stand_offs_m in (STAND_OFFS_M, FARTHER_M):
-        yield from go_and_face(body, sighting, stand_offs_m=stand_offs_m)
+        arrived = yield from go_and_face(body, sighting, stand_offs_m=stand_offs_m)
+        faced = faced or arrived
         gazes_s = body.now_s()
         yield from gaze(body, 4)
         thing = body.sightings.best(sighting.label)
         if thing is not None and thing.hits >= _SURE_HITS and thing.seen_s >= gazes_s - 0.5:
-            return thing
-    return None
+            return thing, True
+    return None, faced
 
 
 def _searches(

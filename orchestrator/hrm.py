@@ -22,10 +22,11 @@ from orchestrator.pool import LanePool
 from orchestrator.profile import ProfileBook
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
+from orchestrator.value import ValueLedger
 from orchestrator.worker import Runner, Worker
 from sage.clock import Clock, RealClock
 from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, PluginError
-from sage.telemetry import Cycle, Event, Finished
+from sage.telemetry import Credited, Cycle, Event, Finished
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class HRMOrchestrator:
         self.clock: Clock = clock or RealClock()
         self.trust = trust or TrustLedger()
         self.policy = policy or policy_named(self.config.policy)
+        self.value = ValueLedger()
         self.cycles = 0
         self._profiles = ProfileBook(profiles)
         self._emit = emit
@@ -202,6 +204,21 @@ class HRMOrchestrator:
                 job.ready_s = -math.inf
                 job.refinement.cancel()
 
+    def credit(self, plugin: str, refinement: int, value: float) -> None:
+        """Say what a result turned out to be worth downstream; safe from any thread.
+
+        Args:
+            plugin: whose result it was.
+            refinement: its number, ``Outcome.refinement``; one that ended too long ago is only
+                counted, as late.
+            value: 0 misled, 1 did all that was hoped for.
+        """
+        member = self._member(plugin)
+        judged = self.value.credit(member.name, refinement, value)
+        if judged is not None:
+            trust = self.trust.credit(plugin, value, energy=judged.energy, blur=judged.blur)
+            self._emit(Credited(self.clock.now_s(), plugin, refinement, value, trust))
+
     def start(self) -> None:
         """Begin to work in real time: one thread per lane, one per plugin with a process."""
         self._switch_interval_s = sys.getswitchinterval()
@@ -260,8 +277,10 @@ class HRMOrchestrator:
         for name in self._members:
             self.cancel(name)
         runners = [member.runner for member in self._members.values() if member.runner is not None]
-        for part in (*self._workers, *runners):
-            part.stop()
+        for worker in self._workers:
+            worker.stop()
+        for runner in runners:
+            runner.stop()
         ends_s = time.perf_counter() + timeout_s
         self._containment.join(ends_s)
         hung: list[Job] = []
@@ -356,14 +375,18 @@ class HRMOrchestrator:
                     member.supervisor.succeeded()
                 member.profile.learn(outcome.trajectory)
         spent_atp = job.account.meter.spent_atp
+        identity, trajectory = job.refinement.identity, outcome.trajectory
+        self.value.finished(
+            member.name, identity, spent_atp, trajectory.best_energy, member.profile.scale
+        )
         self._emit(
             Finished(
                 now_s,
                 member.name,
                 lane.name,
-                job.refinement.identity,
+                identity,
                 job.observation.captured_s,
-                outcome.trajectory,
+                trajectory,
                 spent_atp + returned_atp,
                 spent_atp,
                 trust,

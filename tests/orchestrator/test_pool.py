@@ -211,6 +211,94 @@ def test_the_floor_is_the_owners_once_a_cycle(pool: LanePool) -> None:
     assert left(again) == pytest.approx(20.0 + 400.0 * 0.05 / 1.05)
 
 
+@pytest.fixture
+def purse() -> LanePool:
+    """A pool that is not shared: what is left goes to whose turn it is."""
+    return LanePool(CAP, RATE, shares=False)
+
+
+def test_whose_turn_it_is_draws_on_all_that_is_left(purse: LanePool) -> None:
+    first, second = opened(purse, 0.1), opened(purse, 1.0)
+    assert (left(first), left(second)) == (CAP, 0.0)
+    spend(first, 200.0)
+    purse.turn(second)
+    assert (left(first), left(second)) == (0.0, 300.0)
+    assert purse.granted_atp == CAP
+    spend(second, 300.0)
+    purse.turn(first)
+    assert left(first) == 0.0
+
+
+def test_what_is_owed_to_others_is_not_in_the_purse(purse: LanePool) -> None:
+    floored, reserved = opened(purse, floor=100.0), opened(purse, reserve=150.0)
+    other = opened(purse)
+    purse.turn(other)
+    assert [left(account) for account in (floored, reserved, other)] == [100.0, 150.0, 250.0]
+    spend(other, 250.0)
+    purse.turn(floored)
+    assert left(floored) == 100.0, "the floor was spent by somebody else"
+    spend(floored, 40.0)
+    purse.turn(other)
+    assert (left(floored), left(other)) == (60.0, 0.0)
+
+
+def test_those_who_step_together_have_the_purse_together(purse: LanePool) -> None:
+    accounts = [opened(purse) for _ in range(4)]
+    purse.turn(*accounts)
+    assert [left(account) for account in accounts] == [125.0] * 4
+    purse.turn(accounts[2])
+    assert [left(account) for account in accounts] == [0.0, 0.0, CAP, 0.0]
+
+
+def test_a_purse_is_passed_on_when_its_holder_ends(purse: LanePool) -> None:
+    first, second = opened(purse), opened(purse)
+    spend(first, 50.0)
+    assert purse.close(first) == 450.0
+    assert left(second) == 450.0
+
+
+def test_a_step_made_elsewhere_keeps_what_it_may_cost(purse: LanePool) -> None:
+    away, here = opened(purse), opened(purse)
+    spend(away, 30.0)
+    purse.hold(away, 120.0)
+    purse.turn(here)
+    assert (left(away), left(here)) == (120.0, 350.0)
+    spend(away, 120.0)
+    assert purse.granted_atp <= CAP
+
+
+def test_a_purse_gives_nobody_two_turns_at_the_cost_of_others(purse: LanePool) -> None:
+    steady, busy = opened(purse), opened(purse, owner="busy")
+    purse.turn(busy)
+    spend(busy, 260.0)
+    purse.close(busy)
+    assert purse.open("busy", 1.0, 0.0, 10.0) is None, "it has had its half"
+    purse.close(steady)
+    assert left(opened(purse, owner="busy", reserve=10.0)) == pytest.approx(240.0)
+
+
+def test_what_is_kept_for_one_that_does_not_run_yet_is_there_when_it_comes(purse: LanePool) -> None:
+    purse.keep("wheel", 200.0)
+    other = opened(purse)
+    assert left(other) == 300.0
+    spend(other, 300.0)
+    assert purse.open("third", 1.0, 0.0) is None
+    wheel = opened(purse, owner="wheel", reserve=180.0)
+    purse.turn(wheel)
+    assert left(wheel) == 200.0
+    purse.close(wheel)
+    purse.new_cycle()
+    assert left(other) == 300.0
+
+
+def test_nothing_keeps_out_what_is_essential(purse: LanePool) -> None:
+    greedy = opened(purse)
+    spend(greedy, 900.0)
+    assert purse.open("other", 1.0, 0.0, overdue=True) is None
+    assert purse.open("wheel", 1.0, 0.0, 100.0, essential=True) is not None
+    assert purse.granted_atp <= CAP
+
+
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan")])
 def test_a_weight_must_be_positive(pool: LanePool, weight: float) -> None:
     with pytest.raises(BudgetError, match="weight"):
@@ -236,9 +324,9 @@ SMALL = st.floats(0.0, CAP / 8)
 class Books(RuleBasedStateMachine):
     """Two lanes of one pool, and refinements that come, spend, overspend and go in any order."""
 
-    @initialize(lanes=st.integers(1, 2))
-    def begin(self, lanes: int) -> None:
-        self.pools = [LanePool(2 * CAP / lanes, RATE) for _ in range(lanes)]
+    @initialize(lanes=st.integers(1, 2), shares=st.booleans())
+    def begin(self, lanes: int, shares: bool) -> None:
+        self.pools = [LanePool(2 * CAP / lanes, RATE, shares=shares) for _ in range(lanes)]
         self.live: list[tuple[LanePool, Account]] = []
         self.budgets = [pool.cap_atp for pool in self.pools]
         self.spent = [0.0 for _ in self.pools]
@@ -267,6 +355,19 @@ class Books(RuleBasedStateMachine):
         pool, account = self.live[which % len(self.live)]
         spend(account, atp)
         self.spent[self.pools.index(pool)] += atp
+
+    @precondition(lambda self: self.live)
+    @rule(which=st.integers(0), more=st.integers(0, 2))
+    def turn(self, which: int, more: int) -> None:
+        pool, first = self.live[which % len(self.live)]
+        others = [account for owner, account in self.live if owner is pool and account is not first]
+        pool.turn(first, *others[:more])
+
+    @precondition(lambda self: self.live)
+    @rule(which=st.integers(0), atp=SMALL)
+    def hold(self, which: int, atp: float) -> None:
+        pool, account = self.live[which % len(self.live)]
+        pool.hold(account, atp)
 
     @precondition(lambda self: self.live)
     @rule(which=st.integers(0))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from memory.remember import MemoryConfig
 from orchestrator import OrchestratorConfig, SafetyLimits
-from plugins.control import ControlConfig
-from plugins.language import LanguageConfig
-from plugins.vision import VisionConfig
+from plugins.control import ControlConfig, ControlPlugin
+from plugins.language import LanguageConfig, LanguagePlugin
+from plugins.vision import VisionConfig, VisionPlugin
 from sage.hearing.endpoint import EarsConfig
 from sage.irp import ConfigError
 
 ParserName = Literal["language", "grammar"]
 PARSERS: tuple[ParserName, ...] = get_args(ParserName)
+Isolation = Literal["thread", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class RunConfig:
         recogniser: who makes words of speech, by name.
         parser: who makes sense of words: the language plugin, or the rule grammar.
         plugins: names of installed third-party plugins that see the camera too.
+        isolation: by plugin name, whether it runs in a thread (the default) or in a process of
+            its own, which may hang, crash or keep the interpreter without harm to the others.
         state_dir: where trust and memory are kept between runs; null keeps nothing.
         command_limit_s: a command that takes longer is given up.
     """
@@ -38,6 +42,7 @@ class RunConfig:
     recogniser: str = "pocketsphinx"
     parser: ParserName = "language"
     plugins: tuple[str, ...] = ()
+    isolation: dict[str, Isolation] = field(default_factory=dict)
     state_dir: str | None = None
     command_limit_s: float = 240.0
     orchestrator: OrchestratorConfig = field(default_factory=OrchestratorConfig)
@@ -55,3 +60,15 @@ class RunConfig:
             )
         if self.parser not in PARSERS:
             raise ConfigError(f"parser {self.parser!r} is none of {', '.join(PARSERS)}")
+        self._check_isolation(self.isolation)
+
+    def _check_isolation(self, isolation: Mapping[str, str]) -> None:
+        read = (LanguagePlugin.name,) if self.parser == "language" else ()
+        known = (VisionPlugin.name, ControlPlugin.name, *read, *self.plugins)
+        for name, tier in isolation.items():
+            if name not in known:
+                raise ConfigError(
+                    f"isolation of {name!r}: this run has no such plugin; it has {', '.join(known)}"
+                )
+            if tier not in get_args(Isolation):
+                raise ConfigError(f"isolation of {name!r} is {tier!r}; valid: thread, process")

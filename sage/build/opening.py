@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def build(
                 ),
             )
             closing.append(store.close)
-        factory = (vision or (lambda: VisionPlugin(config.vision))) if see else None
+        factory = (vision or partial(VisionPlugin, config.vision)) if see else None
         return Runtime(
             config,
             clock,

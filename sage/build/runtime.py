@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,10 @@ from memory.store import ExperienceStore
 from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedger
 from plugins.control import ControlPlugin
 from plugins.language import LanguagePlugin
+from plugins.vision import VisionPlugin
 from sage.build.body import Bystander, RobotBody, no_skill
-from sage.build.config import RunConfig
+from sage.build.config import Isolation, RunConfig
+from sage.build.crediting import Crediting
 from sage.build.listening import Listening
 from sage.build.plugins import installed_plugin
 from sage.build.understanding import Understanding
@@ -46,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_LATENCY_S = 0.2
 _FAILED_COMMANDS = 5
+_LEAST_SALIENCE = 0.1
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
 OnScene = Callable[[Observation, Scene], None]
@@ -80,14 +84,18 @@ class Runtime:
         self.fault: SageError | None = None
         """Why the effector failed; nothing is sent to it any more."""
         state = Path(config.state_dir) if config.state_dir else None
-        trust_path = state / "trust.json" if state is not None else None
         self.orchestrator = HRMOrchestrator(
-            config.orchestrator, clock=clock, trust=TrustLedger(trust_path), emit=telemetry.emit
+            config.orchestrator,
+            clock=clock,
+            trust=TrustLedger(None if state is None else state / "trust.json"),
+            emit=telemetry.emit,
+            profiles=None if state is None else state / "profiles.json",
         )
+        self.crediting = Crediting(self.orchestrator.credit)
         self.gate = SafetyGate(effector, clock, limits=config.limits, emit=self._moved)
         self.orchestrator.on_tick(self.gate.tick)
         room_at = None if world is None else world.static_map.room_at
-        self.sightings = SightingMap(room_at)
+        self.sightings = SightingMap(room_at, on_refuted=self.crediting.refuted)
         self.store = store
         self.memory = Memory(
             store, clock=clock, emit=telemetry.emit, config=config.memory, room_at=room_at
@@ -99,11 +107,14 @@ class Runtime:
         self._plan: tuple[ActionPlan, float] | None = None
         self._executed = Twist()
         self._latency_s = 0.03
+        self._salience = 1.0
         self._camera_plugins: list[str] = []
         if vision is not None:
-            self._see_with(vision, self._take_scene)
+            tier = config.isolation.get(VisionPlugin.name, "thread")
+            self.crediting.vision = self._see_with(vision, self._take_scene, tier)
         for name in config.plugins:
-            self._see_with(installed_plugin(name), None)
+            tier = config.isolation.get(name, "thread")
+            self._see_with(installed_plugin(name), None, tier)
         if world is not None:
             self._give_body(world.static_map, world.start_pose)
         self.agent = self._make_agent()
@@ -135,11 +146,12 @@ class Runtime:
         """One observation from the source: to the map, to the lanes, to the wheels."""
         if isinstance(observation.data, Frame):
             for name in self._camera_plugins:
-                self.orchestrator.submit(name, observation)
+                self.orchestrator.submit(name, observation, salience=self._salience)
             return
         if self.body is None:
             return
         self.body.navigator.feed(observation)
+        self.crediting.moved(observation.captured_s, self.body.navigator)
         if observation.modality == "scan":
             self._steer(observation)
         elif observation.modality == "odometry":
@@ -165,6 +177,7 @@ class Runtime:
             self.orchestrator.submit("control", task)
         else:
             self._plan = None
+            self.crediting.halted()
             self.orchestrator.cancel("control")
             self._propose(Twist(), observation.captured_s)
 
@@ -192,8 +205,15 @@ class Runtime:
         navigator = Navigator(static_map, start)
         self.body = RobotBody(navigator, start, self.sightings, self.clock)
         self.orchestrator.register(
-            lambda: ControlPlugin(self.config.control),
-            PluginSettings("control", floor_atp=50.0, deadline_s=0.045, max_age_s=0.3),
+            partial(ControlPlugin, self.config.control),
+            PluginSettings(
+                "control",
+                floor_atp=50.0,
+                deadline_s=0.045,
+                max_age_s=0.3,
+                isolation=self.config.isolation.get(ControlPlugin.name, "thread"),
+                essential=True,
+            ),
             self._take_plan,
         )
 
@@ -206,16 +226,28 @@ class Runtime:
             agent = Agent.with_parser(body, self._parse, emit=emit, limit_s=limit_s, skills=skills)
         else:
             understanding = Understanding(
-                self.orchestrator, LanguagePlugin.name, self.clock, emit, self.memory.heard
+                self.orchestrator,
+                LanguagePlugin.name,
+                self.clock,
+                emit,
+                self.memory.heard,
+                self.crediting.read,
             )
             self.orchestrator.register(
-                lambda: LanguagePlugin(self.config.language),
-                PluginSettings("perception", floor_atp=50.0, deadline_s=0.5, max_age_s=5.0),
+                partial(LanguagePlugin, self.config.language),
+                PluginSettings(
+                    "perception",
+                    floor_atp=50.0,
+                    deadline_s=0.5,
+                    max_age_s=5.0,
+                    isolation=self.config.isolation.get(LanguagePlugin.name, "thread"),
+                ),
                 understanding.take,
             )
             agent = Agent(body, understanding.ask, emit=emit, limit_s=limit_s, skills=skills)
             understanding.agent = agent
         self.orchestrator.on_tick(agent.tick)
+        self.orchestrator.on_tick(lambda: self.crediting.tick(agent.reports))
         return agent
 
     def _parse(self, text: str) -> Intent | Declined:
@@ -232,13 +264,17 @@ class Runtime:
         self,
         factory: Callable[[], IRPPlugin[Any, Any]],
         on_result: Callable[[Observation, Outcome[Any]], None] | None,
-    ) -> None:
+        isolation: Isolation,
+    ) -> str:
         member = self.orchestrator.register(
             factory,
-            PluginSettings("perception", floor_atp=50.0, deadline_s=0.3, max_age_s=0.3),
+            PluginSettings(
+                "perception", floor_atp=50.0, deadline_s=0.3, max_age_s=0.3, isolation=isolation
+            ),
             on_result,
         )
         self._camera_plugins.append(member.name)
+        return member.name
 
     def _take_scene(self, observation: Observation, outcome: Outcome[Scene]) -> None:
         scene = outcome.result
@@ -249,11 +285,12 @@ class Runtime:
         pose = None
         if self.body is not None and frame.camera is not None:
             pose = self.body.navigator.pose_at(observation.captured_s)
-            self.sightings.see(scene, pose, frame.camera)
+            self.sightings.see(scene, pose, frame.camera, outcome.refinement)
             self.body.scenes_seen += 1
         for show in self.on_scene:
             show(observation, scene)
-        self.memory.saw(observation, scene, pose)
+        if (weighed := self.memory.saw(observation, scene, pose)) is not None:
+            self._salience = min(1.0, max(_LEAST_SALIENCE, weighed.salience))
 
     def _take_plan(self, task: ControlTask, outcome: Outcome[ActionPlan]) -> None:
         plan = outcome.result
@@ -261,6 +298,7 @@ class Runtime:
             self._plan = None  # the order to drive was taken back meanwhile
             return
         self._plan = plan, task.start_s
+        self.crediting.planned(task, plan, outcome.refinement)
         # A plan is made for the moment when it will reach the wheels: as late as the last ones.
         took_s = min(_LONGEST_LATENCY_S, max(0.0, self.clock.now_s() - task.captured_s))
         self._latency_s += 0.1 * (took_s - self._latency_s)

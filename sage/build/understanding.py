@@ -26,6 +26,7 @@ class Understanding:
         clock: the runtime's.
         emit: where ``Parsed`` goes.
         on_meaning: told each utterance and what was made of it.
+        on_read: told the number of each command and of the refinement that read it.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Understanding:
         clock: Clock,
         emit: Observer,
         on_meaning: OnMeaning,
+        on_read: Callable[[int, int], object],
     ) -> None:
         self._orchestrator = orchestrator
         self._name = name
         self._clock = clock
         self._emit = emit
         self._on_meaning = on_meaning
+        self._on_read = on_read
         self.agent: Agent | None = None
 
     def ask(self, number: int, said: Utterance) -> None:
@@ -72,4 +75,5 @@ class Understanding:
                 meaning.probability,
             )
         )
+        self._on_read(number, outcome.refinement)  # first: the answer may end the command
         self.agent.understood(number, interpret(meaning), probability=meaning.probability)

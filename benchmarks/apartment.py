@@ -11,6 +11,8 @@ are not: they are the shipped ones of espeak-ng, and the recogniser's grammar wa
 these sentences in view, so that other voices do worse (models/hearing/CARD.md has figures).
 ``--voices`` takes those of another folder. Decoding takes no virtual time here;
 ``benchmarks.hearing`` measures it in real time.
+
+With ``--budget 0.5`` each apartment is run twice, with all of the lanes' time and with half of it.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from benchmarks.trial import REFUSED, SPOKEN, Sight, Speech, Tried, run_seed
 from sage.irp.errors import ConfigError
 from sage.worlds.apartment.voices import FOLDER, INDEX
 
-_Work = tuple[int, Sight, int, float, Speech | None]
+_Work = tuple[int, Sight, int, float, Speech | None, float]
 #: Kinds of a quick run that are soon over.
 _QUICK_SPOKEN = ("go", "find", "elsewhere", "stop")
 
@@ -74,7 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m benchmarks.apartment --seeds 0:25 --json apartment.json\n"
         "  python -m benchmarks.apartment --seeds 40:41 --controls 0 --verbose\n"
         "  python -m benchmarks.apartment --spoken --seeds 0:6\n"
-        "  python -m benchmarks.apartment --spoken --voices ~/recorded",
+        "  python -m benchmarks.apartment --spoken --voices ~/recorded\n"
+        "  python -m benchmarks.apartment --seeds 0:6 --budget 0.5",
     )
     options.add_argument("--seeds", default="0:12", metavar="A:B", help="apartments (default 0:12)")
     options.add_argument("--spoken", action="store_true", help="played into the microphone")
@@ -91,6 +94,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--controls", type=int, default=4, help="apartments for each control (default 4)"
     )
     options.add_argument("--limit", type=float, default=180.0, help="virtual seconds a command")
+    options.add_argument(
+        "--budget",
+        type=float,
+        metavar="FRACTION",
+        help="also with this fraction of the ATP, in (0, 1), beside all of it; no controls then",
+    )
     options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     options.add_argument("--verbose", action="store_true", help="every command, not only failures")
     args = options.parse_args(argv)
@@ -106,15 +115,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         speech = Speech(_QUICK_SPOKEN if args.quick else SPOKEN[:count], voices)
     elif args.voices is not None:
         raise ConfigError("--voices are for --spoken commands; add --spoken")
-    controls = 0 if args.spoken else max(0, args.controls)
+    if args.budget is not None and not 0.0 < args.budget < 1.0:
+        raise ConfigError(f"--budget must lie in (0, 1), got {args.budget}")
+    if args.budget is not None and args.spoken:
+        raise ConfigError("--budget is for typed commands; leave out --spoken")
+    controls = 0 if args.spoken or args.budget is not None else max(0, args.controls)
     if args.quick:
         seeds, count, controls = seeds[:1], 3, min(1, controls)
         args.limit = min(args.limit, 27.0)
     began_s = time.perf_counter()
 
-    def work(sight: Sight, some: range) -> list[_Work]:
-        return [(seed, sight, count, args.limit, speech) for seed in some]
+    def work(sight: Sight, some: range, budget: float = 1.0) -> list[_Work]:
+        return [(seed, sight, count, args.limit, speech, budget) for seed in some]
 
+    if args.budget is not None:
+        both = [
+            w
+            for s in seeds
+            for b in (1.0, args.budget)
+            for w in work("trained", range(s, s + 1), b)
+        ]
+        tried = run_all(args.jobs, both)
+        _tell(tried, args.verbose)
+        _publish_budget(tried, args.budget, len(seeds), time.perf_counter() - began_s, args.json)
+        return 0
     few = seeds[:controls]
     tried = run_all(args.jobs, work("trained", seeds) + work("none", few) + work("random", few))
     trained, blind, untrained = (
@@ -162,6 +186,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _publish_budget(
+    tried: Sequence[Tried], budget: float, apartments: int, took_s: float, json_path: Path | None
+) -> None:
+    """What is still done with a fraction of the ATP, as a fraction of what is done with all."""
+    full, part = (fraction(tried, lambda t, b=b: t.budget == b) for b in (1.0, budget))  # type: ignore[misc]
+    ratio = part / full if full > 0.0 else 0.0
+    publish(
+        "apartment",
+        [
+            Row(
+                "budget.apartment_half",
+                ratio if budget == 0.5 else None,
+                "higher",
+                0.9,
+                0.99,
+                {"done with all": full, f"done with {budget:g}": part},
+            )
+        ],
+        f"apartment: with {budget:g} of the ATP {ratio:.3f} of the commands that are done with all "
+        f"of it ({part:.3f} of {full:.3f}) in {apartments} apartments, {took_s:.0f} s of wall time",
+        json_path,
+        commands=_told(tried),
+    )
+
+
 def _publish_spoken(
     tried: Sequence[Tried], apartments: int, took_s: float, json_path: Path | None
 ) -> None:
@@ -199,7 +248,14 @@ def _by_kind(tried: Sequence[Tried]) -> dict[str, float]:
 
 def _told(tried: Sequence[Tried]) -> list[dict[str, object]]:
     return [
-        {"seed": t.seed, "kind": t.kind, "text": t.text, "done": t.done, "why": t.why}
+        {
+            "seed": t.seed,
+            "kind": t.kind,
+            "text": t.text,
+            "done": t.done,
+            "why": t.why,
+            "budget": t.budget,
+        }
         for t in tried
     ]
 
@@ -209,8 +265,10 @@ def _tell(tried: Sequence[Tried], verbose: bool) -> None:
     for item in tried:
         if verbose or not item.done or item.collisions:
             state = "done" if item.done else "wrong" if item.claimed else "failed"
+            part = "" if item.budget == 1.0 else f" with {item.budget:g} of the ATP"
             print(
-                f"seed {item.seed:4d} {state:6s} {item.took_s:6.1f} s  {item.text!r}: {item.why}"
+                f"seed {item.seed:4d}{part} {state:6s} {item.took_s:6.1f} s  "
+                f"{item.text!r}: {item.why}"
                 + (f" ({item.collisions} collisions)" if item.collisions else "")
             )
     failed = Counter(item.kind for item in tried if not item.done)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from models.vision.artifacts import random_weights
-from orchestrator import LockStep
+from orchestrator import LockStep, OrchestratorConfig
+from orchestrator.config import FULL_ATP
 from plugins.vision import VisionPlugin
 from sage.build import RunConfig, Runtime, build
 from sage.clock import VirtualClock
@@ -56,6 +57,8 @@ class Tried:
     why: str
     took_s: float
     collisions: int
+    budget: float = 1.0
+    """Of the lanes' time, how much the cycles granted."""
 
 
 def commands_for(seed: int, truth: Any, rooms: Sequence[str], count: int) -> list[tuple[str, str]]:
@@ -127,7 +130,12 @@ def spoken_for(
 
 
 def run_seed(
-    seed: int, sight: Sight, count: int, limit_s: float, speech: Speech | None
+    seed: int,
+    sight: Sight,
+    count: int,
+    limit_s: float,
+    speech: Speech | None,
+    budget: float = 1.0,
 ) -> list[Tried]:
     """All commands of one apartment, one after the other: ``count`` typed, or the spoken ones."""
     logging.basicConfig(level=logging.ERROR)
@@ -136,6 +144,7 @@ def run_seed(
         camera=f"sim:apartment?seed={seed}&frame_hz=10",
         mic="none:" if speech is None else f"sim:apartment?seed={seed}",
         command_limit_s=limit_s,
+        orchestrator=OrchestratorConfig(pool_atp=FULL_ATP * budget),
     )
     weights = random_weights(seed) if sight == "random" else None
     runtime = build(
@@ -146,7 +155,8 @@ def run_seed(
         see=sight != "none",
     )
     try:
-        return Trial(runtime, clock, seed, sight, limit_s, speech).run(count)
+        tried = Trial(runtime, clock, seed, sight, limit_s, speech).run(count)
+        return [replace(item, budget=budget) for item in tried]
     finally:
         runtime.close()
 

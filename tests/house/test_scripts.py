@@ -137,6 +137,16 @@ def test_tests_add_to_a_runtime_and_contain_it(machine: Machine) -> None:
     assert machine.calls == ""
 
 
+def test_peers_add_to_a_runtime_and_leave_the_tests_installed(machine: Machine) -> None:
+    machine.call("scripts/setup", "test")
+    machine.call("scripts/setup", "bench")
+    assert "-c constraints/bench.txt" in machine.calls
+    assert machine.calls.splitlines()[-1].endswith("-e .[bench]")
+    for kind in ("run", "test", "bench"):
+        assert machine.call("scripts/setup", kind).returncode == 0
+        assert machine.calls == ""
+
+
 @pytest.mark.parametrize("changed", ["setup.py", "constraints/run.txt"])
 def test_a_changed_requirement_installs_again(machine: Machine, changed: str) -> None:
     machine.call("scripts/setup", "run")
@@ -183,7 +193,7 @@ def test_a_python_that_is_named_is_taken(machine: Machine) -> None:
 
 
 def test_wrong_arguments_name_the_valid_ones(machine: Machine) -> None:
-    assert "valid: run, test" in machine.call("scripts/setup", "train").stderr
+    assert "valid: run, test, bench" in machine.call("scripts/setup", "train").stderr
     machine.command("ruff", "#!/bin/bash\n")
     assert "run 'make check' once" in machine.call("scripts/check").stderr
 

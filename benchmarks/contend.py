@@ -52,9 +52,9 @@ class Times:
         """Median over all rounds, in microseconds."""
         return statistics.median(took for batch in self.rounds[name] for took in batch) * 1e6
 
-    def p95_us(self, name: str) -> float:
-        """The 95th percentile over all rounds, in microseconds."""
-        return percentile([took for batch in self.rounds[name] for took in batch], 0.95) * 1e6
+    def percentile_us(self, name: str, fraction: float) -> float:
+        """That percentile over all rounds, in microseconds."""
+        return percentile([took for batch in self.rounds[name] for took in batch], fraction) * 1e6
 
     def ratio(self, above: str, below: str) -> float:
         """Median over the rounds of one contender's median over another's."""
@@ -66,13 +66,12 @@ class Times:
     def show(self, title: str) -> None:
         """Print them, the quickest first."""
         table = Table(title=title, title_justify="left")
-        for column in ("what", "median", "p95", "times"):
+        for column in ("what", "median", "p95", "p99", "times"):
             table.add_column(column, justify="left" if column == "what" else "right")
         for name in sorted(self.rounds, key=self.median_us):
             times = sum(map(len, self.rounds[name]))
-            table.add_row(
-                name, f"{self.median_us(name):.1f} us", f"{self.p95_us(name):.1f} us", str(times)
-            )
+            figures = (self.percentile_us(name, fraction) for fraction in (0.5, 0.95, 0.99))
+            table.add_row(name, *(f"{figure:.1f} us" for figure in figures), str(times))
         Console(width=120, highlight=False).print(table)
 
 

@@ -88,6 +88,11 @@ class Runtime:
             plugin, Observation("benchmark:", "none", now_s, self.submitted, data)
         )
 
+    def answer(self, plugin: str, data: Any = None) -> None:
+        """Submit, and wait for the result."""
+        self.submit(plugin, data)
+        self.results.get(timeout=_PATIENCE_S)
+
     def refinements(self, count: int) -> list[float]:
         """Seconds per step of a long refinement, until the telemetry of its steps is written."""
         return [self._refinement(written=True) for _ in range(count)]
@@ -100,8 +105,7 @@ class Runtime:
         self.orchestrator.tick()
         self._write()
         began_s = time.perf_counter()
-        self.submit("steps")
-        self.results.get(timeout=_PATIENCE_S)
+        self.answer("steps")
         if written:
             self._write()
         return (time.perf_counter() - began_s) / self.steps
@@ -130,11 +134,7 @@ class Runtime:
     def hops(self, data: Any) -> Any:
         """A batch of one-step refinements from submission to result, one after the other."""
 
-        def hop() -> None:
-            self.submit("first", data)
-            self.results.get(timeout=_PATIENCE_S)
-
-        batch = each(hop)
+        batch = each(lambda: self.answer("first", data))
 
         def ticked(count: int) -> list[float]:
             self.orchestrator.tick()
@@ -258,7 +258,7 @@ def overhead_rows(times: Times) -> list[Row]:
             25,
             8,
             {
-                "p95": times.p95_us(STEP) - bare,
+                "p95": times.percentile_us(STEP, 0.95) - bare,
                 "to the result": times.median_us(STEP_RESULT) - bare,
                 "refinement loop alone": times.median_us(ENGINE) - bare,
                 "bare loop": bare,
@@ -270,7 +270,10 @@ def overhead_rows(times: Times) -> list[Row]:
             "lower",
             250,
             100,
-            {"p95": times.p95_us(CYCLE), "until written": times.median_us(CYCLE_WRITTEN)},
+            {
+                "p95": times.percentile_us(CYCLE, 0.95),
+                "until written": times.median_us(CYCLE_WRITTEN),
+            },
         ),
     ]
 

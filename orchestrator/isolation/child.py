@@ -9,7 +9,6 @@ import importlib
 import math
 import os
 import resource
-import select
 import signal
 import socket
 import sys
@@ -77,22 +76,21 @@ class _Link:
     def __init__(self, connection: socket.socket, slots: SharedSlots) -> None:
         self.slots = slots
         self._connection = connection
-        self._poll = select.poll()
-        self._poll.register(connection, select.POLLIN)
+        self._waiter = protocol.Waiter(connection.fileno())
         self._decoder = Decoder(imports=True)
-        self._spin = False
+        self._expected_s = math.inf
         self._replied_s = -math.inf
         self._received_s = 0.0
 
     def receive(self) -> Request:
-        protocol.wait(self._poll, 3600.0, spin=self._spin)
+        self._waiter.wait(3600.0, self._expected_s)
         packet = self._connection.recv(protocol.PACKET_LIMIT_BYTES)
         if not packet:
             raise EOFError
         self._received_s = time.perf_counter()
         request: Request = protocol.unpack_request(packet)
         if not isinstance(request, Open):
-            self._spin = request.sent_s - self._replied_s < protocol.SPIN_S
+            self._expected_s = request.sent_s - self._replied_s
         return request
 
     def send(self, reply: Reply) -> None:

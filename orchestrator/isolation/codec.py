@@ -16,7 +16,7 @@ import math
 import operator
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -79,7 +79,7 @@ def encode(value: Any, slot: Bytes) -> Extent:
     for offset, array in arrays:
         part = slot[offset : offset + array.nbytes].view(array.dtype)
         part.reshape(array.shape)[...] = array
-    slot[end : end + len(tree)] = np.frombuffer(tree, np.uint8)
+    slot.data[end : end + len(tree)] = tree
     return Extent(end, len(tree))
 
 
@@ -102,12 +102,17 @@ class _Lowering:
         if kind is np.ndarray:
             return self._array(value)
         if kind is tuple or kind is list:
-            return [_TUPLE if kind is tuple else _LIST, *(self.lower(v, depth) for v in value)]
+            return self._parts([_TUPLE if kind is tuple else _LIST], value, depth)
         plan = _plans.get(kind)
         if plan is not None:
-            parts = (self.lower(part, depth) for part in plan.values(value))
-            return [plan.tag, plan.name, plan.check, *parts]
+            return self._parts([plan.tag, plan.name, plan.check], plan.values(value), depth)
         return self._unusual(value, kind, depth)
+
+    def _parts(self, node: list[Any], values: Iterable[Any], depth: int) -> list[Any]:
+        lower = self.lower
+        for value in values:
+            node.append(value if type(value) in _ATOMS else lower(value, depth))
+        return node
 
     def _array(self, value: npt.NDArray[Any]) -> list[Any]:
         if value.dtype.kind not in _NUMBERS:
@@ -125,10 +130,9 @@ class _Lowering:
                 raise CodecError(f"a {kind.__name__} cannot be carried")
             return [_SCALAR, value.dtype.str, value.tobytes()]
         if kind is dict or kind is MappingProxyType:
-            pairs = (self.lower(part, depth) for pair in value.items() for part in pair)
-            return [_DICT, *pairs]
+            return self._parts([_DICT], [part for pair in value.items() for part in pair], depth)
         if kind is set or kind is frozenset:
-            return [_SET if kind is set else _FROZENSET, *(self.lower(v, depth) for v in value)]
+            return self._parts([_SET if kind is set else _FROZENSET], value, depth)
         plan = _plan_of(kind)
         if plan is None:
             raise CodecError(
@@ -190,7 +194,7 @@ class Decoder:
             raise CodecError(f"a message of {arrays} + {tree} bytes in a slot of {slot.size}")
         copied = slot[: arrays + tree].copy()
         try:
-            return self._raise(_unpack(copied[arrays:].data), copied[:arrays], 0)
+            return self._raise(_unpack(copied.data[arrays:]), copied, 0)
         except CodecError:
             raise
         except Exception as error:  # whatever a constructor or numpy makes of nonsense
@@ -207,7 +211,7 @@ class Decoder:
         if tag in (_RECORD, _NAMED):
             _, name, check = node[:3]
             make = self._makers.get((tag, name, check)) or self._maker(tag, name, check)
-            return make([self._raise(part, arrays, depth) for part in node[3:]])
+            return make(self._parts(node[3:], arrays, depth))
         if tag == _ARRAY:
             return _array(node, arrays)
         if tag == _SCALAR:
@@ -219,7 +223,7 @@ class Decoder:
         if tag == _ENUM:
             _, name, member = node
             return self._enum(name)[member]
-        parts = [self._raise(part, arrays, depth) for part in node[1:]]
+        parts = self._parts(node[1:], arrays, depth)
         if tag == _LIST:
             return parts
         if tag == _TUPLE:
@@ -231,6 +235,10 @@ class Decoder:
         if tag == _FROZENSET:
             return frozenset(parts)
         raise CodecError(f"unknown tag {tag}")
+
+    def _parts(self, nodes: list[Any], arrays: Bytes, depth: int) -> list[Any]:
+        build = self._raise
+        return [node if type(node) in _RECEIVED else build(node, arrays, depth) for node in nodes]
 
     def _maker(self, tag: int, name: str, check: int) -> Callable[[list[Any]], Any]:
         found = self._class(name)

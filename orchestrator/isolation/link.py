@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import select
 import signal
@@ -47,7 +48,7 @@ class Link:
         """How it ended; None while it lives."""
         self._closing = False
         self._number = 0
-        self._spin = False
+        self._expected_s = math.inf
         self._told = b""
         self._request = REQUEST
         self._decoder = Decoder(imports=False)
@@ -74,9 +75,7 @@ class Link:
         self._channel = ours
         self._errors = told
         self._death = os.pidfd_open(self.pid)
-        self._poll = select.poll()
-        for file in (ours.fileno(), told, self._death):
-            self._poll.register(file, select.POLLIN)
+        self._waiter = protocol.Waiter(ours.fileno(), told, self._death)
 
     @property
     def alive(self) -> bool:
@@ -104,7 +103,7 @@ class Link:
         )
         if isinstance(reply, Ready) or reply.number != request.number:
             raise self.garbage("answered what was not asked")
-        self._spin = reply.took_s < protocol.SPIN_S
+        self._expected_s = reply.took_s
         if isinstance(reply, kind):
             return reply
         if isinstance(reply, Failed):
@@ -160,20 +159,18 @@ class Link:
             self._channel.send(packet)
         except OSError:
             raise self._died() from None
-        spin = self._spin
         while True:
             left_s = ends_s - time.perf_counter()
             if left_s <= 0.0:
                 self._end(late)
                 raise PluginError(f"{self.what} {self.ended}")
-            for file, _ in protocol.wait(self._poll, left_s, spin=spin):
+            for file, _ in self._waiter.wait(left_s, self._expected_s):
                 if file == self._errors:
                     self._listen()
                 elif file == self._death:
                     raise self._died()
                 else:
                     return self._receive()
-            spin = False
 
     def _receive(self) -> Reply:
         try:
@@ -195,7 +192,7 @@ class Link:
         with contextlib.suppress(OSError, KeyError):
             said = os.read(self._errors, 65536)
             if not said:
-                self._poll.unregister(self._errors)
+                self._waiter.forget(self._errors)
                 return
             self._told = (self._told + said)[-_TOLD_BYTES:]
             log.info("%s wrote: %s", self.what, said.decode("utf-8", "replace").rstrip())

@@ -1,4 +1,4 @@
-"""What passes between the runtime and a plugin's process: typed messages, and when to spin.
+"""What passes between the runtime and a plugin's process: typed messages, and how to wait for them.
 
 The messages are small and go over a socket pair, one packet each; values lie in shared memory
 (:mod:`orchestrator.isolation.shared`) and the messages say where.
@@ -14,14 +14,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 PACKET_LIMIT_BYTES = 65536
-SPIN_S = 50e-6 if len(os.sched_getaffinity(0)) > 1 else 0.0
-"""How long to look for a message before sleeping on it.
-
-A sleep and the wake-up from it cost some 30 us on each side, more than a quick step. So whoever
-expects the next message within this time looks for it that long: never longer, only after the
-last one came that quickly, and with the interpreter lock released, so that a slow plugin is never
-spun on and the core is lost to nobody for longer than a wake-up takes.
-"""
+SPIN_S = 150e-6 if len(os.sched_getaffinity(0)) > 1 else 0.0
+"""How long to look for a message at most before sleeping on it."""
+_MOST_SKIPPED = 256
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Identity = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
@@ -149,12 +144,40 @@ unpack_request = msgspec.msgpack.Decoder(Request).decode
 unpack_reply = msgspec.msgpack.Decoder(Reply).decode
 
 
-def wait(poll: select.poll, timeout_s: float, *, spin: bool) -> list[tuple[int, int]]:
-    """What is ready, within that time: spin first where that is likely to be shorter."""
-    if spin:
-        until_s = time.perf_counter() + SPIN_S
-        while time.perf_counter() < until_s:
-            ready = poll.poll(0)
-            if ready:
-                return ready
-    return poll.poll(max(0.0, timeout_s) * 1e3)
+class Waiter:
+    """Waits for the other side, and spins only where that is likely to pay.
+
+    Falling asleep and being woken costs some 30 us on each side, and cold caches after it: more
+    than a quick step. So whoever expects a message within ``SPIN_S`` looks for it that long, with
+    the interpreter lock released. A slow plugin is never spun on. Where the core is wanted by
+    others, spinning holds up the very message that it waits for: each time that none came, twice
+    as many waits (up to 256) go to sleep at once before the next attempt.
+    """
+
+    def __init__(self, *files: int) -> None:
+        self._poll = select.poll()
+        for file in files:
+            self._poll.register(file, select.POLLIN)
+        self._misses = 0
+        self._skip = 0
+
+    def forget(self, file: int) -> None:
+        """Wait for that one no longer; KeyError where it was not waited for."""
+        self._poll.unregister(file)
+
+    def wait(self, timeout_s: float, expected_s: float) -> list[tuple[int, int]]:
+        """What is ready within that time; it is expected after ``expected_s``."""
+        poll = self._poll.poll
+        if expected_s < SPIN_S:
+            if self._skip:
+                self._skip -= 1
+            else:
+                until_s = time.perf_counter() + SPIN_S
+                while time.perf_counter() < until_s:
+                    ready = poll(0)
+                    if ready:
+                        self._misses = 0
+                        return ready
+                self._misses += 1
+                self._skip = min(2**self._misses, _MOST_SKIPPED)
+        return poll(max(0.0, timeout_s) * 1e3)

@@ -34,12 +34,11 @@ class SharedSlots:
     def __init__(self, file: int, slot_bytes: int, pairs: int) -> None:
         count = _PAIRS + 2 * pairs
         memory = mmap.mmap(file, count * slot_bytes)
-        self._slots: Bytes = np.frombuffer(memory, np.uint8).reshape(count, slot_bytes)
+        self._slots: list[Bytes] = list(np.frombuffer(memory, np.uint8).reshape(count, slot_bytes))
 
     def __getitem__(self, slot: int) -> Bytes:
         """One slot, to be written or read."""
-        found: Bytes = self._slots[slot]
-        return found
+        return self._slots[slot]
 
 
 def create(slot_bytes: int, pairs: int) -> int:

@@ -14,50 +14,28 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if __name__ == "__main__":  # before anything else of ours is imported
     from sage._safepath import secure_imports
 
     secure_imports()
 
+from sage.commands.run_options import (
+    DEFAULT_COMMANDS,
+    TO_DECLINE,
+    commands_said,
+    parser,
+    run_config,
+)
 from sage.irp.errors import ConfigError, SageError
 from sage.speaking import Speaker
 
 if TYPE_CHECKING:
-    from sage.build import RunConfig, Runtime
+    from sage.build import Runtime
     from sage.summary import Summary
     from sage.telemetry import Event
     from sage.values import Float32Array, Observation, Scene
-
-DEFAULT_COMMANDS = (
-    "go to the kitchen",
-    "drive to the fridge",
-    "find the apple",
-    "what is the weather tomorrow",
-    "how many fruits are there in the dining room",
-    "go to the bed",
-    "come back",
-    "stop moving",
-)
-
-TO_DECLINE = ("what is the weather tomorrow",)
-"""Of these commands, the ones that no robot like this can obey."""
-
-EXAMPLES = """\
-examples:
-  sage run                                        the apartment, eight spoken commands, live view
-  sage run --headless --seed 7 --say "find the apple" --say "come back"
-  sage run --script commands.txt                  one command a line
-  echo "go to the kitchen" | sage run --stdin --headless
-  sage run --camera file:clip.mp4 --duration 20   vision on a video, nothing to drive
-  sage run --camera file:clip.mp4 --mic file:take.wav    what is seen and what is said
-  sage run --camera camera:0 --mic mic: --robot python:mybase:Base
-
-exit codes: 0 every command was done, and ground truth agrees where there is any, or there was no
-robot to do them; 1 one was not;
-2 a wrong option, file or device, which the message names; 130 stopped by Ctrl-C.
-"""
 
 
 class View(Protocol):
@@ -78,12 +56,12 @@ class View(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns the exit code. Errors are ``SageError``, one line each."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     if args.stdin and isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     logging.basicConfig(level=logging.ERROR if args.quiet else logging.WARNING)
-    config = _config(args)
-    commands = _commands(args, config)
+    config = run_config(args)
+    commands = commands_said(args, config)
     from sage.build import build
     from sage.clock import RealClock
 
@@ -102,102 +80,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if fault is not None and not summary.interrupted:
         raise fault  # after the summary: what was recorded until then is not lost
     return summary.exit_code
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sage run",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    where = parser.add_argument_group("devices")
-    where.add_argument(
-        "--camera",
-        metavar="URI",
-        help="sim:apartment (default), file:PATH, camera:N, csi://N, rtsp://...",
-    )
-    where.add_argument(
-        "--mic", metavar="URI", help="sim: (with the apartment), mic:, mic:NAME, file:PATH, none:"
-    )
-    where.add_argument(
-        "--recogniser", metavar="NAME", help="who makes words of speech (pocketsphinx, whisper)"
-    )
-    where.add_argument(
-        "--robot", metavar="URI", help="sim:, record:PATH.jsonl, python:module:Class, none:"
-    )
-    where.add_argument("--seed", type=int, metavar="N", help="which apartment (sim: only)")
-    what = parser.add_argument_group("commands")
-    what.add_argument(
-        "--say",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="played into the apartment's microphone where it was recorded, else typed; repeatable",
-    )
-    what.add_argument("--script", metavar="FILE", help="commands, one a line; # begins a comment")
-    what.add_argument("--stdin", action="store_true", help="read commands while it runs")
-    how = parser.add_argument_group("the run")
-    what.add_argument(
-        "--parser", choices=("language", "grammar"), help="who makes sense of words (language)"
-    )
-    how.add_argument("--config", metavar="FILE", help="settings in YAML")
-    how.add_argument("--plugin", action="append", default=[], metavar="NAME", help="installed one")
-    how.add_argument("--duration", type=float, metavar="S", help="end after so many seconds")
-    how.add_argument("--headless", action="store_true", help="lines instead of the live view")
-    how.add_argument("--out", metavar="DIR", default="runs", help="where its folder goes (runs)")
-    how.add_argument(
-        "--state",
-        metavar="DIR",
-        help="where memory and trust are kept (~/.local/state/sage); none keeps nothing",
-    )
-    how.add_argument("--quiet", action="store_true", help="no warnings")
-    return parser
-
-
-def _config(args: argparse.Namespace) -> RunConfig:
-    """The settings: a file's, with the command line's on top."""
-    from sage.build import RunConfig
-    from sage.config import load
-
-    config = load(args.config, RunConfig) if args.config else RunConfig()
-    changes: dict[str, Any] = {}
-    if args.camera is not None:
-        changes["camera"] = args.camera
-    for name in ("robot", "mic", "recogniser", "parser"):
-        if (value := getattr(args, name)) is not None:
-            changes[name] = value
-    if args.state is not None:
-        changes["state_dir"] = None if args.state == "none" else args.state
-    elif config.state_dir is None:
-        from memory.schema import default_store_path
-
-        changes["state_dir"] = str(default_store_path().parent)
-    if args.plugin:
-        changes["plugins"] = (*config.plugins, *args.plugin)
-    camera = changes.get("camera", config.camera)
-    if args.seed is not None:
-        if not camera.startswith("sim:"):
-            raise ConfigError(f"--seed {args.seed} is for sim:apartment, not for {camera!r}")
-        if "seed=" in camera:
-            raise ConfigError(f"--seed {args.seed}: {camera!r} names a seed already")
-        changes["camera"] = f"{camera}{'&' if '?' in camera else '?'}seed={args.seed}"
-    if args.duration is not None and not args.duration > 0.0:
-        raise ConfigError(f"--duration must be positive seconds, got {args.duration}")
-    return dataclasses.replace(config, **changes)
-
-
-def _commands(args: argparse.Namespace, config: RunConfig) -> tuple[str, ...]:
-    """What to say first: what was asked for, or the tour where nobody else says anything."""
-    from sage.skills.grammar import read_script
-
-    commands = [text.encode("utf-8", "replace").decode("utf-8") for text in args.say]
-    if args.script:
-        commands += read_script(args.script)
-    alone = config.camera.startswith("sim:") and (config.mic or "sim:").startswith("sim:")
-    if not commands and not args.stdin and alone:
-        return DEFAULT_COMMANDS
-    return tuple(commands)
 
 
 def _voice(text: str) -> tuple[Float32Array, int] | None:
@@ -283,7 +165,9 @@ def _watched(runtime: Runtime, commands: Sequence[str], args: argparse.Namespace
         )
         write_summary(out, told)
 
-    summary = recorder.finish(interrupted=interrupted, unsaid=unsaid)
+    summary = recorder.finish(
+        interrupted=interrupted, unsaid=unsaid, worth=runtime.orchestrator.value.table()
+    )
     failures = [summary.problem] if summary.problem else []
     try:
         write(summary)  # before the pictures, which are what fills a small disk

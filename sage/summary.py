@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sage.irp.errors import SageError
 from sage.navigation.navigator import Navigator
+from sage.plugin_figures import PluginFigures, Worth
 from sage.skills.agent import Agent, Report
 from sage.skills.body import Sightings
 from sage.skills.grammar import parse
 from sage.skills.intent import Intent
-from sage.telemetry import Dropped, Event, Finished, Kept, Task
+from sage.telemetry import Credited, Dropped, Event, Finished, Kept, Task
 from sage.values import Frame, Observation, Pose, Scene, UInt8Array
 from sage.way import Way
 from sage.worlds.apartment.judge import judge
@@ -24,21 +25,6 @@ _SHEET_FRAMES = 12
 _SHOWN_CHARS = 200
 _PICTURED_COMMANDS = 40
 _EXIT_INTERRUPTED = 130
-
-
-@dataclass(slots=True)
-class PluginFigures:
-    """What one plugin did in a run."""
-
-    refinements: int = 0
-    steps: int = 0
-    saved_steps: int = 0
-    spent_atp: float = 0.0
-    returned_atp: float = 0.0
-    cost_s: float = 0.0
-    trust: float = 0.0
-    reasons: Counter[str] = field(default_factory=Counter)
-    drops: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +107,7 @@ class Summary:
             if item.agrees is not None:
                 lines.append(f"                  ground truth {item.verdict}: {plain(item.why)}")
         lines += [f'not said           "{plain(text)}"' for text in self.unsaid]
-        for name, figures in sorted(self.plugins.items()):
-            count = max(1, figures.refinements)
-            reasons = ", ".join(f"{n} {reason}" for reason, n in figures.reasons.most_common())
-            drops = ", ".join(f"{n} {reason}" for reason, n in figures.drops.most_common())
-            lines.append(
-                f"{name}: {figures.refinements} refinements, {figures.steps / count:.1f} steps and "
-                f"{1e3 * figures.cost_s / count:.1f} ms each, ended {reasons or 'never'}; "
-                f"{figures.spent_atp:.0f} ATP spent, {figures.returned_atp:.0f} returned, "
-                f"trust {figures.trust:.2f}" + (f"; dropped {drops}" if drops else "")
-            )
+        lines += [f"{name}: {figures.text()}" for name, figures in sorted(self.plugins.items())]
         done = sum(item.done for item in self.judged)
         asked = len(self.judged) + len(self.unsaid)
         if asked and self.driven:
@@ -207,18 +184,11 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         """Count an event."""
         if isinstance(event, Finished):
-            figures = self._plugins[event.plugin]
-            trajectory = event.trajectory
-            figures.refinements += 1
-            figures.steps += trajectory.steps
-            figures.saved_steps += trajectory.saved_steps
-            figures.cost_s += trajectory.cost_s
-            figures.spent_atp += event.spent_atp
-            figures.returned_atp += max(0.0, event.granted_atp - event.spent_atp)
-            figures.trust = event.trust
-            figures.reasons[trajectory.reason.value] += 1
+            self._plugins[event.plugin].count(event)
         elif isinstance(event, Dropped):
             self._plugins[event.plugin].drops[event.reason] += 1
+        elif isinstance(event, Credited):
+            self._plugins[event.plugin].trust = event.trust
         elif isinstance(event, Kept):
             self._kept += 1
         elif isinstance(event, Task) and event.phase in ("done", "failed", "declined"):
@@ -245,14 +215,23 @@ class Recorder:
                 if scene.captured_s - before > 1.0:
                     self._seen.append((as_png(frame.rgb), scene, f"{len(scene.detections)} things"))
 
-    def finish(self, *, interrupted: bool, unsaid: tuple[str, ...] = ()) -> Summary:
+    def finish(
+        self,
+        *,
+        interrupted: bool,
+        unsaid: tuple[str, ...] = (),
+        worth: Mapping[str, Worth] | None = None,
+    ) -> Summary:
         """Judge what is left, and sum up; the contact sheet is still to be drawn.
 
         Args:
             interrupted: whether somebody ended the run.
             unsaid: the commands that were not said any more.
+            worth: what the plugins' results were worth, by name.
         """
         self._settle()
+        for name, of_plugin in (worth or {}).items():
+            self._plugins[name].take(of_plugin)
         judged = dict(self._judged)
         for report in self._agent.reports:
             if report.command not in judged:  # it ended after the telemetry did

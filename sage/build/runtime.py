@@ -50,6 +50,7 @@ logger = logging.getLogger(__name__)
 _LONGEST_LATENCY_S = 0.2
 _FAILED_COMMANDS = 5
 _LEAST_SALIENCE = 0.1
+_FLOOR = 0.05  # of a cycle's pool, for each plugin
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
 OnScene = Callable[[Observation, Scene], None]
@@ -108,6 +109,7 @@ class Runtime:
         self._executed = Twist()
         self._latency_s = 0.03
         self._salience = 1.0
+        self._floor_atp = _FLOOR * config.orchestrator.pool_atp
         self._camera_plugins: list[str] = []
         if vision is not None:
             tier = config.isolation.get(VisionPlugin.name, "thread")
@@ -208,7 +210,7 @@ class Runtime:
             partial(ControlPlugin, self.config.control),
             PluginSettings(
                 "control",
-                floor_atp=50.0,
+                floor_atp=self._floor_atp,
                 deadline_s=0.045,
                 max_age_s=0.3,
                 isolation=self.config.isolation.get(ControlPlugin.name, "thread"),
@@ -237,7 +239,7 @@ class Runtime:
                 partial(LanguagePlugin, self.config.language),
                 PluginSettings(
                     "perception",
-                    floor_atp=50.0,
+                    floor_atp=self._floor_atp,
                     deadline_s=0.5,
                     max_age_s=5.0,
                     isolation=self.config.isolation.get(LanguagePlugin.name, "thread"),
@@ -269,7 +271,11 @@ class Runtime:
         member = self.orchestrator.register(
             factory,
             PluginSettings(
-                "perception", floor_atp=50.0, deadline_s=0.3, max_age_s=0.3, isolation=isolation
+                "perception",
+                floor_atp=self._floor_atp,
+                deadline_s=0.3,
+                max_age_s=0.3,
+                isolation=isolation,
             ),
             on_result,
         )

@@ -75,6 +75,10 @@ def run_summary(
                 returned_atp=figures.returned_atp,
                 cost_s=figures.cost_s,
                 trust=figures.trust,
+                credited=figures.credited,
+                mean_value=figures.mean_value,
+                value_per_1000_atp=figures.value_per_1000_atp,
+                agreement=figures.agreement,
                 reasons=dict(figures.reasons),
                 drops=dict(figures.drops),
             )

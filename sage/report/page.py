@@ -24,6 +24,7 @@ from sage.report.summary_file import (
 )
 from sage.report.svg import clock_text, figure_text, shown
 from sage.report.timeline import LEFT, RIGHT, WIDTH, timeline
+from sage.report.worth import worth_table
 
 _HERE = Path(__file__).parent
 _PICTURES_BYTES = 1_700_000
@@ -108,7 +109,8 @@ def render(
             "The way in the colour of each command, ending in its number; green dots are things "
             "where the robot believes them to be.</p></div>"
         )
-    parts += [_plugins(digest), _budget(digest, duration_s), _memory(summary, digest)]
+    budget = _budget(digest, duration_s, worth_table(summary, digest))
+    parts += [_plugins(digest), budget, _memory(summary, digest)]
     if wide:
         parts.append('<h2>What it saw</h2><div class="grid">')
         for name, uri in wide.items():
@@ -260,7 +262,7 @@ def _plugins(digest: Digest) -> str:
     )
 
 
-def _budget(digest: Digest, duration_s: float) -> str:
+def _budget(digest: Digest, duration_s: float, worth: str) -> str:
     names = sorted(digest.plugins)
     keys = "".join(
         f'<li><i class="key s{index % 6}"></i>{shown(name, 60)} '
@@ -281,6 +283,8 @@ def _budget(digest: Digest, duration_s: float) -> str:
         for title, chart, legend in charts
         if chart
     ]
+    if worth:
+        made.insert(0, worth)
     rows = [
         f"<tr><td>{shown(name, 60)}</td><td>{shown(reason, 60)}</td>"
         f'<td class="n">{count:,}</td></tr>'

@@ -15,6 +15,7 @@ from sage.irp.errors import ConfigError
 from sage.report.bins import Bins, Milliseconds, Sample
 from sage.report.line_types import (
     AnyLine,
+    CreditedLine,
     CycleLine,
     DroppedLine,
     EndLine,
@@ -84,6 +85,8 @@ class PluginTrace:
     returned_atp: float = 0.0
     cost_s: float = 0.0
     latest_trust: float = 0.0
+    judgements: int = 0
+    value: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
     drops: Counter[str] = field(default_factory=Counter)
     curves: Sample[tuple[float, ...]] = field(default_factory=Sample)
@@ -162,6 +165,8 @@ class Digest:
             plugin = self._plugin(line.plugin)
             if plugin is not None:
                 _count(plugin.drops, line.reason)
+        elif isinstance(line, CreditedLine):
+            self._credited(line)
         elif isinstance(line, HealthLine):
             if len(self.health) < _MOST:
                 self.health.append(line)
@@ -209,6 +214,15 @@ class Digest:
         if line.energies:
             energies = tuple(energy for energy in line.energies[:64] if energy is not None)
             plugin.curves.add(energies)
+
+    def _credited(self, line: CreditedLine) -> None:
+        plugin = self._plugin(line.plugin)
+        if plugin is None:
+            return
+        plugin.latest_trust = line.trust if line.trust is not None else plugin.latest_trust
+        if line.value is not None:
+            plugin.judgements += 1
+            plugin.value += line.value
 
     def _moved(self, line: MovedLine) -> None:
         """Count how long a fresh capture took to the wheels; standing still is no new command."""

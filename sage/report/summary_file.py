@@ -11,6 +11,7 @@ number that was not finite is null in the file and None here. Texts may come fro
                  found_at: [x_m, y_m]|null, picture|null, steps: [text],
                  as_expected|null}],
      plugins: {name: {refinements, steps, saved_steps, spent_atp, returned_atp, cost_s, trust,
+                      credited, mean_value|null, value_per_1000_atp|null, agreement|null,
                       reasons: {reason: count}, drops: {reason: count}}},
      map: null | {bounds: [x_min, y_min, x_max, y_max], rooms: [{name, rect}], walls: [rect],
                   doors: [[x, y, width_m]], furniture: [{name, rect}]},
@@ -79,7 +80,15 @@ class CommandRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What one plugin did; ATP as in the telemetry, ``cost_s`` in seconds of lane time."""
+    """What one plugin did; ATP as in the telemetry, ``cost_s`` in seconds of lane time.
+
+    Attributes:
+        credited: how many of its refinements were judged by what came of them.
+        mean_value: what those were worth, in [0, 1]; None where nobody judged it.
+        value_per_1000_atp: the sum of their values over all that it spent.
+        agreement: how well low energy went with high value, in [0, 1].
+        drops: observations never refined, by reason; ``shed`` where there was no ATP for them.
+    """
 
     refinements: int = 0
     steps: int = 0
@@ -88,6 +97,10 @@ class PluginRecord(msgspec.Struct, frozen=True, kw_only=True):
     returned_atp: Number = 0.0
     cost_s: Number = 0.0
     trust: Number = 0.0
+    credited: int = 0
+    mean_value: Number = None
+    value_per_1000_atp: Number = None
+    agreement: Number = None
     reasons: dict[str, int] = {}
     drops: dict[str, int] = {}
 

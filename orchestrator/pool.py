@@ -133,7 +133,7 @@ class LanePool:
             had_atp = self._closed_by.get(owner, 0.0)
             if had_atp > 0.0:
                 account.before_atp = max(0.0, had_atp - floor_atp)
-                account.least_atp = max(0.0, floor_atp - had_atp)
+                account.least_atp = max(floor_atp - had_atp, reserve_atp)
                 if not (essential or overdue) and not self._has_share_left(account, reserve_atp):
                     return None
             self._accounts.append(account)

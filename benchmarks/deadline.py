@@ -160,7 +160,7 @@ Work = Callable[[float], None]
 
 
 def laborious(task: Task, work: Work, rng: random.Random) -> type[IRPPlugin[int, int]]:
-    """A plugin class whose steps take time, a tenth more or less than said, and halve its energy."""
+    """A plugin class whose steps take time, a tenth more or less, and halve its energy."""
 
     class Laborious(IRPPlugin[int, int]):
         invariants = Invariants("how many steps", "none", "halves with each step", "none")

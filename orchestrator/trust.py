@@ -201,6 +201,6 @@ def _entry_from(entry: Any) -> _Entry:
 
 
 def _finite(number: Any) -> float:
-    if not isinstance(number, int | float) or not math.isfinite(number):
+    if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number):
         raise ValueError(f"{number!r:.40} is no finite number")
     return float(number)

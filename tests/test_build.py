@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from orchestrator import LockStep
+from orchestrator import LockStep, OrchestratorConfig
 from sage.build import RunConfig, Runtime, build
 from sage.clock import VirtualClock
 from sage.hearing import RATE_HZ
 from sage.irp.errors import ConfigError
-from sage.telemetry import Event, Heard, Moved, Parsed, Saw, Scored
+from sage.telemetry import Credited, Event, Heard, Moved, Parsed, Saw, Scored
 from sage.values import Twist
 from sage.worlds.apartment.judge import judge
 from sage.worlds.apartment.voices import recording_for
@@ -68,6 +69,19 @@ def test_furniture_is_found_by_sight_and_its_place_is_right(trip: Trip) -> None:
     assert abs(sighting.x_m - fridge.x_m) < 0.4
     assert abs(sighting.y_m - fridge.y_m) < 0.4
     assert any(isinstance(event, Saw) for event in trip.told)
+    # What came of it is known: the parse led there, vision saw the fridge, plans were followed.
+    credited = [event for event in trip.told if isinstance(event, Credited)]
+    assert [e.value for e in credited if e.plugin == "language"] == [1.0]
+    assert {e.refinement for e in credited if e.plugin == "vision" and e.value == 1.0} >= set(
+        sighting.refinements[:1]
+    )
+    followed = [e.value for e in credited if e.plugin == "control"]
+    assert len(followed) > 50
+    assert sum(followed) / len(followed) > 0.8
+    table = trip.runtime.orchestrator.value.table()
+    assert all(table[name].value_per_1000_atp for name in ("language", "vision", "control"))
+    assert sum(worth.late for worth in table.values()) == 0
+    assert trip.runtime.orchestrator.trust.of("control") > 0.8
 
 
 def test_an_order_taken_back_stops_the_wheels_at_once(trip: Trip) -> None:
@@ -115,3 +129,27 @@ def test_a_spoken_stop_ends_a_drive_and_is_remembered(trip: Trip) -> None:
     (parsed,) = (event for event in trip.told if isinstance(event, Parsed))
     assert parsed.form == ("(", "go", '"', "<room>", '"', ")")
     assert any(isinstance(event, Scored) and event.modality == "speech" for event in trip.told)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"isolation": {"vison": "process"}}, "'vison'.*vision, control, language"),
+        ({"isolation": {"language": "process"}, "parser": "grammar"}, "has vision, control$"),
+        ({"isolation": {"vision": "rocket"}}, "valid: thread, process"),
+    ],
+)
+def test_isolation_is_of_plugins_that_there_will_be(settings: Any, named: str) -> None:
+    with pytest.raises(ConfigError, match=named):
+        RunConfig(**settings)
+
+
+def test_only_control_is_essential_and_half_a_budget_halves_the_floors() -> None:
+    config = RunConfig(orchestrator=OrchestratorConfig(pool_atp=500.0))
+    runtime = build(config, clock=VirtualClock(), lockstep=True)
+    try:
+        settings = {n: m.settings for n, m in runtime.orchestrator.members.items()}
+        assert {name for name, item in settings.items() if item.essential} == {"control"}
+        assert {item.floor_atp for item in settings.values()} == {25.0}
+    finally:
+        runtime.close()

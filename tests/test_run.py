@@ -30,6 +30,11 @@ BAD = [
     (["--mic", "file:/does/not/exist.wav"], "/does/not/exist.wav"),
     (["--mic", "telephone:"], "mic:"),
     (["--recogniser", "oracle"], "pocketsphinx"),
+    (["--policy", "fifo"], "greedy, proportional, equal, edf"),
+    (["--budget", "0"], "(0, 1]"),
+    (["--budget", "1.5"], "(0, 1]"),
+    (["--isolation", "vision"], "PLUGIN=TIER"),
+    (["--isolation", "vison=process"], "vision, control, language"),
 ]
 
 
@@ -63,6 +68,8 @@ def test_bad_input_is_one_line_that_names_it(
         ("orchestrator: {cycle_s: 99}", "cycle_s"),
         ("vision: {max_steps: many}", "vision.max_steps"),
         ("limits: {hold_s: 3}", "hold_s"),
+        ("orchestrator: {policy: fifo}", "policy must be one of greedy"),
+        ("isolation: {vision: rocket}", "isolation.vision"),
         ("camera: [", "robot.yaml:1"),
     ],
 )
@@ -88,9 +95,20 @@ def test_a_command_is_carried_out_and_ground_truth_agrees(tmp_path: Path) -> Non
     lines = [json.loads(line) for line in (folder / "telemetry.jsonl").read_text().splitlines()]
     told = {line["event"] for line in lines}
     assert {"header", "heard", "parsed", "task", "finished", "cycle", "scored", "end"} <= told
-    (command,) = json.loads((folder / "summary.json").read_text())["commands"]
+    summary = json.loads((folder / "summary.json").read_text())
+    (command,) = summary["commands"]
     assert (command["state"], command["truth"]) == ("done", True)
-    assert "I am in the bathroom" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "I am in the bathroom" in page
+    # What results were worth is told everywhere: in lines, in the summary, on the page.
+    assert "credited" in told
+    plugins = summary["plugins"]
+    assert (plugins["language"]["credited"], plugins["language"]["mean_value"]) == (1, 1.0)
+    assert plugins["control"]["value_per_1000_atp"] > 0.0
+    assert 0.0 <= plugins["control"]["agreement"] <= 1.0
+    assert "language: 1 refinements" in done.stdout
+    assert "1 judged, worth 1.00 each" in done.stdout
+    assert "What it was worth" in page
 
 
 def test_what_is_said_in_a_recording_is_understood_where_nothing_can_be_driven(
@@ -139,8 +157,12 @@ def test_commands_without_a_robot_are_refused(tmp_path: Path, shared_data: Path)
 
 def test_a_command_cut_short_is_no_success(tmp_path: Path) -> None:
     said = ("--say", "go to the kitchen", "--say", "come back")
-    done = sage("--mic", "none:", *said, "--duration", "1", cwd=tmp_path)
+    half = ("--budget", "0.5", "--policy", "edf")
+    done = sage("--mic", "none:", *said, "--duration", "1", *half, cwd=tmp_path)
     assert done.returncode == 1
+    lines = (tmp_path / "runs" / "latest" / "telemetry.jsonl").read_text().splitlines()
+    cycles = [line for line in map(json.loads, lines) if line["event"] == "cycle"]
+    assert {cycle["pool_atp"] for cycle in cycles} == {500.0}
     assert "the run ended before it was done" in done.stdout
     assert 'not said           "come back"' in done.stdout
     assert "0 of 2 commands done" in done.stdout

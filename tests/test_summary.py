@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator.value import ValueLedger
 from sage.build import Bystander
 from sage.clock import VirtualClock
 from sage.skills.agent import Agent, Report
@@ -15,6 +16,7 @@ from sage.skills.body import Verdict
 from sage.skills.grammar import parse
 from sage.skills.intent import Intent
 from sage.summary import Judged, Recorder, Summary, plain
+from sage.telemetry import Credited, Dropped
 from sage.values import Frame, Observation, Pose, Scene
 from sage.way import Way
 
@@ -93,3 +95,27 @@ def test_the_way_is_kept_whole_in_memory_that_does_not_grow() -> None:
     assert kept[-1][0] > 80.0
     times = [at_s for at_s, _ in kept]
     assert times == sorted(set(times))
+
+
+def test_what_a_plugin_was_worth_is_told_beside_what_was_shed(tmp_path: Path) -> None:
+    recorder = Recorder("file:clip.mp4", tmp_path, listener())
+    ledger = ValueLedger()
+    for number in range(4):
+        ledger.finished("vision", number, 50.0, 1.0)
+    ledger.credit("vision", 1, 1.0)
+    ledger.credit("vision", 2, 0.5)
+    recorder(Credited(0.0, "vision", 1, 1.0, 0.75))
+    for _ in range(3):
+        recorder(Dropped(0.0, "vision", "shed", 0.0))
+    summary = recorder.finish(interrupted=False, worth=ledger.table())
+    text = summary.text()
+    assert "trust 0.75; 2 judged, worth 0.75 each (7.5 per 1000 ATP)" in text
+    assert "dropped 3 shed" in text
+    figures = summary.plugins["vision"]
+    assert (figures.credited, figures.mean_value, figures.value_per_1000_atp) == (2, 0.75, 7.5)
+
+
+def test_what_nobody_judged_is_told_without_a_value(tmp_path: Path) -> None:
+    recorder = Recorder("file:clip.mp4", tmp_path, listener())
+    recorder(Dropped(0.0, "vision", "stale", 0.0))
+    assert "judged" not in recorder.finish(interrupted=False).text()

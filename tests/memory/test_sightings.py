@@ -241,3 +241,28 @@ def test_every_place_of_a_label_is_listed_the_likeliest_first(eye: Eye) -> None:
     assert eye.map.places("chair")[0] == eye.map.best("chair")
     assert len(eye.map.places("chair", least_hits=2)) == 3
     assert eye.map.places("chair", least_probability=0.99) == ()
+
+
+def test_a_place_remembers_the_latest_refinements_that_saw_it() -> None:
+    seen = SightingMap()
+    detection = Detection("mug", 0.9, (0.0, 0.0, 1.0, 1.0), 0.0, 2.0)
+    for number in range(20):
+        seen.see(Scene(0.1 * number, (detection, detection)), ORIGIN, CAMERA, number)
+    best = seen.best("mug")
+    assert best is not None
+    assert best.refinements == tuple(range(12, 20))
+
+
+def test_what_is_refuted_is_told_with_who_saw_it() -> None:
+    told: list[tuple[str, tuple[int, ...]]] = []
+    seen = SightingMap(on_refuted=lambda *what: told.append(what))
+    detection = Detection("mug", 0.9, (0.0, 0.0, 1.0, 1.0), 0.0, 2.0)
+    for number in (4, 5):
+        seen.see(Scene(0.1 * number, (detection,)), ORIGIN, CAMERA, number)
+    seen.forget("mug", 5.0, 5.0, refuted=True)
+    seen.forget("mug", 2.0, 0.0)
+    assert told == [("mug", ())]
+    seen.see(Scene(1.0, (detection,)), ORIGIN, CAMERA, 6)
+    seen.forget("mug", 2.0, 0.0, refuted=True)
+    assert told[1:] == [("mug", (6,))]
+    assert seen.best("mug", 1) is None

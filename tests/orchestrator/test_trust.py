@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import TrustLedger
-from sage.irp import HaltReason, Outcome, Trajectory
-from tests.doubles import Broken
-from tests.orchestrator.doubles import House
+from orchestrator import PluginSettings, TrustLedger
+from sage.irp import Context, HaltPolicy, HaltReason, IRPPlugin, Outcome, Trajectory
+from sage.telemetry import Credited
+from tests.doubles import INVARIANTS, Broken
+from tests.orchestrator.doubles import House, Seen
 
 GOOD = [8.0, 4.0, 2.0, 1.0, 0.5]
 WILD = [1.0, 3.0, 1.0, 3.0, 1.0]
@@ -81,7 +85,7 @@ def test_a_failure_weighs_more_than_a_success() -> None:
         st.one_of(
             st.lists(st.floats(-1e300, 1e300), max_size=6).map(ended),
             st.just(ended([], HaltReason.FAILED)),
-            st.floats(0.0, 1.0),
+            st.tuples(st.floats(0.0, 1.0), st.floats()),
         ),
         max_size=60,
     )
@@ -89,8 +93,8 @@ def test_a_failure_weighs_more_than_a_success() -> None:
 def test_it_stays_within_its_bounds(history: list[Any]) -> None:
     ledger = TrustLedger()
     for item in history:
-        if isinstance(item, float):
-            ledger.credit("p", item)
+        if isinstance(item, tuple):
+            assert 0.05 <= ledger.credit("p", item[0], energy=item[1]) <= 1.0
         else:
             assert 0.05 <= ledger.score("p", item) <= 1.0
     assert 0.05 <= ledger.of("p") <= 1.0
@@ -103,24 +107,147 @@ def test_it_never_reaches_nothing() -> None:
     assert ledger.of("p") == 0.05
 
 
-def test_what_came_of_it_weighs_most_so_a_smooth_liar_falls() -> None:
-    liar = TrustLedger()
-    for _ in range(100):
+def test_a_smooth_liar_falls_and_an_honest_rough_plugin_rises() -> None:
+    """The energy of both tells nothing of its kind by its shape; what came of it does."""
+    chance = random.Random(1)
+    liar, worthless, honest = TrustLedger(), TrustLedger(), TrustLedger()
+    for _ in range(200):
+        good = float(chance.random() < 0.5)
         liar.score("p", ended(GOOD))
-        liar.credit("p", 0.0)
-    assert liar.of("p") < 0.4
-    useful = TrustLedger()
-    for _ in range(100):
-        useful.score("p", ended(WILD))
-        useful.credit("p", 1.0)
-    assert useful.of("p") > 0.6
+        liar.credit("p", good, energy=chance.random())
+        worthless.score("p", ended(GOOD))
+        worthless.credit("p", 0.0, energy=chance.random())
+        honest.score("p", ended(WILD))
+        honest.credit("p", good, energy=1.0 - good + 0.3 * chance.random())
+    assert worthless.of("p") < liar.of("p") < 0.45 < 0.55 < honest.of("p")
 
 
-def test_credit_alone_moves_one_whose_curve_says_nothing() -> None:
+def test_agreement_weighs_more_than_value_and_value_more_than_smoothness() -> None:
+    ended_at = {}
+    for name, curve, values, honest in (
+        ("smooth", GOOD, (0.0, 0.0), True),
+        ("valued", WILD, (0.2, 1.0), False),
+        ("agreeing", WILD, (0.0, 1.0), True),
+    ):
+        ledger = TrustLedger()
+        for turn in range(400):
+            value = values[turn % 2]
+            ledger.score("p", ended(curve))
+            ledger.credit("p", value, energy=-value if honest else value)
+        ended_at[name] = ledger.of("p")
+    assert ended_at["agreeing"] > ended_at["valued"] > ended_at["smooth"]
+
+
+def test_nobody_is_punished_for_not_being_judged() -> None:
     ledger = TrustLedger()
-    ledger.credit("p", 1.0)
-    assert ledger.of("p") == 0.5, "only a finished refinement moves it"
-    assert after(ledger, [3.0]) > 0.9
+    alone = after(ledger, GOOD)
+    both = TrustLedger()
+    for _ in range(100):
+        both.credit("other", 0.0, energy=1.0)
+        both.score("p", ended(GOOD))
+    assert both.of("p") == alone
+    assert both.agreement("p") is None
+
+
+def test_one_judgement_weighs_little_many_weigh_much() -> None:
+    once = TrustLedger()
+    once.credit("p", 0.0, energy=1.0)
+    assert after(once, GOOD) > 0.6
+    often = TrustLedger()
+    for _ in range(30):
+        often.credit("p", 0.0, energy=1.0)
+    assert after(often, GOOD) < 0.3
+
+
+def test_a_credit_alone_moves_one_whose_curve_says_nothing() -> None:
+    ledger = TrustLedger()
+    for _ in range(100):
+        ledger.score("p", ended([3.0]))
+        ledger.credit("p", 1.0)
+    assert ledger.of("p") > 0.9
+
+
+def test_a_credit_returns_the_new_trust() -> None:
+    ledger = TrustLedger()
+    assert ledger.credit("p", 1.0, energy=0.1) == ledger.of("p") > 0.5
+
+
+class Claimant(IRPPlugin[tuple[int, float], float]):
+    """Believes that its answer is as good as ``believed`` says; ``curve`` shapes its descent."""
+
+    invariants = INVARIANTS
+    halting = HaltPolicy(max_steps=5, slope_eps=0.0, window=1000)
+
+    def __init__(
+        self, name: str, curve: Sequence[float], believed: Callable[[Any], float], cost: Any
+    ) -> None:
+        self.name = name  # type: ignore[misc]
+        self._curve = curve
+        self._believed = believed
+        self._cost = cost
+
+    def init_state(self, observation: Any, context: Context) -> tuple[int, float]:
+        return (0, self._believed(observation.what))
+
+    def step(self, state: tuple[int, float]) -> tuple[int, float]:
+        self._cost.advance_to(self._cost.now_s() + 0.002)
+        return (state[0] + 1, state[1])
+
+    def energy(self, state: tuple[int, float]) -> float:
+        return self._curve[state[0] - 1] + 1.0 - state[1]
+
+    def result(self, state: tuple[int, float]) -> float:
+        return state[1]
+
+
+@pytest.mark.parametrize("worth", ["unrelated", "nothing"])
+def test_through_the_orchestrator_a_smooth_liar_falls_below_an_honest_rough_plugin(
+    worth: str,
+) -> None:
+    house = House()
+    chance = random.Random(7)
+    truth: dict[float, float] = {}
+    credited: Counter[str] = Counter()
+
+    def take(name: str) -> Callable[[Any, Outcome[Any]], None]:
+        def judge(observation: Seen, outcome: Outcome[Any]) -> None:
+            value = truth[observation.what] if name == "honest" or worth == "unrelated" else 0.0
+            house.orchestrator.credit(name, outcome.refinement, value)
+            credited[name] += 1
+
+        return judge
+
+    rough = [0.3, 0.5, 0.3, 0.5, 0.28]
+    for name, curve, believed in (
+        ("liar", GOOD, lambda what: chance.random()),
+        ("honest", rough, lambda what: 0.9 * truth[what] + 0.1 * chance.random()),
+    ):
+        house.orchestrator.register(
+            lambda name=name, curve=curve, believed=believed: Claimant(  # type: ignore[misc]
+                name, curve, believed, house.watch
+            ),
+            PluginSettings("perception"),
+            take(name),
+        )
+    for turn in range(150):
+        truth[turn] = float(chance.random() < 0.5)
+        for name in ("liar", "honest"):
+            house.submit(name, turn)
+        house.drain()
+        house.wait(0.1)
+        house.orchestrator.tick()
+    trust, table = house.orchestrator.trust, house.orchestrator.value.table()
+    assert credited["liar"] == credited["honest"] == 150
+    assert trust.of("liar") < 0.4 < 0.5 < trust.of("honest")
+    assert (table["liar"].agreement or 0.0) < 0.4 < 0.8 < (table["honest"].agreement or 0.0)
+    told = house.told(Credited)
+    assert len(told) == 300
+    assert told[-1].trust == trust.of(told[-1].plugin)
+    before = dict(trust.snapshot())
+    for _ in range(1000):
+        house.wait(0.1)
+        house.orchestrator.tick()
+    assert dict(trust.snapshot()) == before
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
@@ -189,12 +316,54 @@ def test_closing_the_orchestrator_keeps_trust(tmp_path: Path) -> None:
     house.add("eye", [Broken("no")])
     house.orchestrator.trust.fail("eye")
     house.orchestrator.close()
-    assert json.loads((tmp_path / "trust.json").read_text()) == {"eye": pytest.approx(0.4)}
+    assert json.loads((tmp_path / "trust.json").read_text()) == {
+        "eye": {"trust": pytest.approx(0.4)}
+    }
+
+
+def test_what_was_judged_survives_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "trust.json"
+    ledger = TrustLedger(path)
+    chance = random.Random(2)
+    for _ in range(100):
+        good = float(chance.random() < 0.6)
+        ledger.score("p", ended(GOOD))
+        ledger.credit("p", good, energy=1.0 - good * chance.random(), blur=0.01)
+    ledger.credit("p", 0.5)
+    ledger.save()
+    again = TrustLedger(path)
+    assert again.of("p") == ledger.of("p")
+    assert again.agreement("p") == pytest.approx(ledger.agreement("p"))
+    assert after(again, GOOD, 10) == pytest.approx(after(ledger, GOOD, 10))
+    assert again.credit("p", 1.0, energy=0.2) == pytest.approx(ledger.credit("p", 1.0, energy=0.2))
+
+
+def test_a_file_that_holds_trust_alone_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "trust.json"
+    path.write_text('{"eye": 0.8, "ear": {"trust": 0.3}}')
+    ledger = TrustLedger(path)
+    assert [ledger.of("eye"), ledger.of("ear")] == [0.8, 0.3]
+    assert ledger.agreement("eye") is None
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[1, 2]", '{"eye": "much"}', '{"eye": NaN}', '{"eye": 1' + "0" * 400 + "}", "\udcff"],
+    [
+        "",
+        "{",
+        "[1, 2]",
+        '{"eye": "much"}',
+        '{"eye": NaN}',
+        '{"eye": true}',
+        '{"eye": 1' + "0" * 400 + "}",
+        '{"eye": {}}',
+        '{"eye": {"trust": 0.5, "smoothness": "so"}}',
+        '{"eye": {"trust": 0.5, "judged": 7}}',
+        '{"eye": {"trust": 0.5, "judged": [[0.5, 1.0]]}}',
+        '{"eye": {"trust": 0.5, "judged": [[1.5, 1.0, 0.0]]}}',
+        '{"eye": {"trust": 0.5, "judged": [[0.5, Infinity, 0.0]]}}',
+        "\udcff",
+    ],
 )
 def test_a_corrupt_file_is_set_aside_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str

@@ -72,7 +72,7 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
         self,
         factory: Callable[..., IRPPlugin[Any, Any]],
         *,
-        step_limit_s: float,
+        step_limit_s: float = 2.0,
         start_timeout_s: float = 60.0,
         memory_mb: float | None = None,
         message_mb: float = 64.0,
@@ -273,7 +273,7 @@ _ABILITIES: Final[dict[str, Any]] = {
 @functools.cache
 def _able(abilities: frozenset[str]) -> type[IsolatedPlugin]:
     methods = {name: _ABILITIES[name] for name in abilities}
-    return type("IsolatedPlugin", (IsolatedPlugin,), methods)
+    return type("IsolatedPlugin", (IsolatedPlugin,), {"__module__": __name__, **methods})
 
 
 def nameable(

@@ -64,6 +64,8 @@ class Darken(IRPPlugin[Look, Seen]):
     def step(self, state: Look) -> Look:
         if state.glance.fails and state.steps == state.glance.at_step:
             FAILURES[state.glance.fails]()
+        if not (state.picture > self.least).any():
+            return state
         darker = np.where(state.picture > self.least, state.picture - 1, state.picture)
         return Look(darker.astype(state.picture.dtype), state.steps + 1, state.glance)
 
@@ -152,3 +154,19 @@ FAILURES: dict[str, Callable[[], None]] = {
     "sysexit": lambda: sys.exit(5),
     "nan": lambda: None,
 }
+
+
+def lying(packet: bytes) -> Darken:
+    """A plugin that took over its process and answers whatever it is asked with this packet."""
+    from orchestrator.isolation import child
+
+    def answer(link: Any, reply: Any) -> None:
+        link._connection.send(packet) if packet else link._connection.close()
+
+    def ready(self: Any) -> None:
+        child._Link.send = answer  # type: ignore[method-assign]
+        serve(self)
+
+    serve = child._Server.serve
+    child._Server.serve = ready  # type: ignore[method-assign]
+    return Darken()

@@ -22,6 +22,7 @@ from sage.report.summary_file import (
 )
 from sage.telemetry import (
     Admitted,
+    Credited,
     Cycle,
     Dropped,
     Event,
@@ -75,6 +76,10 @@ def events(words: str = "go to the kitchen", start_s: float = 100.0) -> list[Eve
         Task(start_s + 8.5, 1, "heard", "do a backflip"),
         Task(start_s + 8.6, 1, "declined", "I cannot do that"),
         Dropped(start_s + 3.0, "vision", "superseded", start_s + 2.9),
+        Dropped(start_s + 3.2, "vision", "shed", start_s + 2.9),
+        Credited(start_s + 8.0, "language", 1, 1.0, 0.72),
+        Credited(start_s + 8.0, "vision", 50, 0.5, 0.66),
+        Credited(start_s + 8.0, "vision", 51, 1.0, 0.67),
         Health(start_s + 4.0, "vision", "backing_off", "it failed once"),
         Health(start_s + 4.5, "vision", "active", "restarted"),
     ]
@@ -156,7 +161,19 @@ def summary(words: str = "go to the kitchen", start_s: float = 100.0) -> RunSumm
                 as_expected=True,
             ),
         ],
-        plugins={"vision": PluginRecord(refinements=100, steps=300, reasons={"converged": 100})},
+        plugins={
+            "vision": PluginRecord(
+                refinements=100,
+                steps=300,
+                trust=0.67,
+                credited=2,
+                mean_value=0.75,
+                value_per_1000_atp=0.625,
+                agreement=0.91,
+                reasons={"converged": 100},
+                drops={"superseded": 1, "shed": 1},
+            )
+        },
         map=MapRecord(
             bounds=(0.0, 0.0, 8.0, 6.0),
             rooms=[AreaRecord("kitchen", (0, 0, 4, 6)), AreaRecord("bedroom", (4, 0, 8, 6))],

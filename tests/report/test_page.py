@@ -88,6 +88,10 @@ def test_the_page_tells_the_whole_run(run: Path) -> None:
         "I cannot do that",
         "100 refinements, 3.0 steps",
         "superseded",
+        "What it was worth",
+        "value per 1000 ATP",
+        "0.625",  # of vision
+        "0.91",
         "a mug that was not there",
         "KITCHEN",
         "p50",
@@ -282,3 +286,26 @@ def test_a_long_log_is_read_in_bounded_memory_into_a_small_page(run: Path) -> No
     tracemalloc.stop()
     assert peak_bytes < 0.9 * size_bytes
     assert (run / "report.html").stat().st_size < 1_000_000
+
+
+def cells(page: str, name: str) -> list[str]:
+    """A plugin's row in the table of what it was worth."""
+    table = page[page.index("What it was worth") :]
+    row = re.search(rf"<tr><td>{name}</td>(.*?)</tr>", table)
+    assert row is not None
+    return re.findall(r"<td[^>]*>(.*?)</td>", row.group(1))
+
+
+def test_what_plugins_were_worth_is_told_without_a_summary_too(run: Path) -> None:
+    assert cells(write_report(run).read_text(), "vision") == [
+        "0.67",
+        "2",
+        "0.75",
+        "0.625",
+        "0.91",
+        "1",
+    ]
+    (run / "summary.json").unlink()
+    page = write_report(run).read_text()
+    assert cells(page, "vision") == ["0.8", "2", "0.75", "\u2013", "\u2013", "1"]
+    assert cells(page, "language")[1:3] == ["1", "1"]

@@ -40,7 +40,9 @@ def test_a_run_is_counted(tmp_path: Path) -> None:
     assert (vision.spent_atp, vision.returned_atp) == (2400.0, 3600.0)
     assert vision.cost_s == pytest.approx(100 * 0.013)
     assert vision.reasons == {"converged": 100}
-    assert vision.drops == {"superseded": 1}
+    assert vision.drops == {"superseded": 1, "shed": 1}
+    assert (vision.judgements, vision.value, vision.latest_trust) == (2, 1.5, 0.8)
+    assert (digest.plugins["language"].judgements, digest.unreadable) == (1, 0)
     assert sum(vision.finished.counts) == 100
     assert [line.state for line in digest.health] == ["backing_off", "active"]
     assert digest.pool_atp == 1000.0

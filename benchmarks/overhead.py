@@ -32,17 +32,21 @@ import numpy as np
 
 from benchmarks import loopback, peers
 from benchmarks.contend import Contender, Times, each, side_by_side
+from benchmarks.hop_plugins import Mirror
+from benchmarks.process_hop import one_step
 from benchmarks.report import Row, parser, percentile, publish
 from orchestrator import HRMOrchestrator, PluginSettings, TrustLedger
+from orchestrator.isolation import IsolatedPlugin
 from sage.clock import RealClock
 from sage.irp import HaltPolicy, Invariants, IRPPlugin, Refinement, SageError
 from sage.telemetry import Telemetry
 from sage.telemetry.jsonl import JsonlSink
-from sage.values import Observation
+from sage.values import Frame, Observation
 
 _INVARIANTS = Invariants("a real number", "none", "the number itself", "none")
 _THREE = ("first", "second", "third")
 _FRAME = np.zeros((224, 224, 3), np.uint8)
+_NOTHING = np.zeros((1, 1, 3), np.uint8)
 _PATIENCE_S = 60.0
 
 
@@ -316,6 +320,7 @@ def in_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]]:
 
 RAY, DORA = "Ray: an actor's call", "dora: a message and its answer"
 SUBMIT = "SAGE: submit to result, in threads"
+PROCESS = "SAGE: a plugin in a process of its own"
 WITH_FRAME = ", 224x224x3"
 
 
@@ -329,6 +334,7 @@ def cross_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]
         hops = {
             RAY: each_payload(stack.enter_context(peers.ray_hop())),
             DORA: each_payload(stack.enter_context(peers.dora_hop())),
+            PROCESS: each_payload(stack.enter_context(process_hop())),
             SUBMIT: runtime.hops,
         }
         for name, hop in hops.items():
@@ -341,15 +347,33 @@ def cross_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]
             "peer us": times.median_us(title),
             "ours us": times.median_us(STEP),
             "with a frame": times.ratio(title + WITH_FRAME, STEP),
-            "to submit to result": times.ratio(title, SUBMIT),
-            "to submit to result, with a frame": times.ratio(
-                title + WITH_FRAME, SUBMIT + WITH_FRAME
-            ),
         }
+        for what, our in (("to submit to result", SUBMIT), ("process to process", PROCESS)):
+            against[what] = times.ratio(title, our)
+            against[f"{what}, with a frame"] = times.ratio(title + WITH_FRAME, our + WITH_FRAME)
         rows.append(
             Row(f"overhead.ratio_{name}", times.ratio(title, STEP), "higher", 10, 40, against)
         )
     return times, rows
+
+
+@contextlib.contextmanager
+def process_hop() -> Iterator[peers.Hop]:
+    """A refinement of one step by a plugin in a process of its own, its picture there and back."""
+    plugin = IsolatedPlugin(Mirror, step_limit_s=_PATIENCE_S)
+    clock = RealClock()
+
+    def hop(payload: np.ndarray[Any, Any] | None) -> object:
+        picture = _NOTHING if payload is None else payload
+        return one_step(
+            plugin, Observation("benchmark:", "camera", clock.now_s(), 0, Frame(picture))
+        )
+
+    try:
+        hop(None)
+        yield hop
+    finally:
+        plugin.close()
 
 
 def each_payload(hop: peers.Hop) -> Any:

@@ -1,0 +1,273 @@
+"""The README's table of figures, written from the results that benchmarks left.
+
+Each file in ``benchmarks/results`` is what a benchmark wrote with ``--json``: its rows, the device
+and the date. What is in no file, or is null there, is not measured, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+_ROOT = Path(__file__).resolve().parent.parent
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A line of the table.
+
+    Attributes:
+        id: the row's, in the results.
+        what: it says what was measured.
+        form: how the value is written, a format of ``value``.
+        beside: the baselines that matter, a format of their names; what a result lacks is left out.
+        command: prints it.
+    """
+
+    id: str
+    what: str
+    form: str
+    beside: tuple[str, ...]
+    command: str
+
+
+_PEERS = "make bench"
+FIGURES = (
+    Figure(
+        "overhead.step_us",
+        "a step of a plugin that costs nothing, everything on",
+        "{value:.1f} us",
+        ("to its result {to the result:.1f} us", "p95 {p95:.1f} us"),
+        _PEERS,
+    ),
+    Figure(
+        "overhead.cycle_us",
+        "a cycle of three one-step plugins",
+        "{value:.0f} us",
+        ("p95 {p95:.0f} us",),
+        _PEERS,
+    ),
+    Figure(
+        "overhead.ratio_ray",
+        "one call of a Ray actor, in our steps",
+        "{value:.0f}",
+        (
+            "in submissions to result {to submit to result:.1f}",
+            "process to process {process to process:.1f}",
+        ),
+        _PEERS,
+    ),
+    Figure(
+        "overhead.ratio_dora",
+        "one message to a dora node and back, in our steps",
+        "{value:.0f}",
+        (
+            "in submissions to result {to submit to result:.1f}",
+            "process to process {process to process:.1f}",
+        ),
+        _PEERS,
+    ),
+    Figure(
+        "overhead.ratio_py_trees",
+        "a py_trees tick of three, in our cycles (which also meter, trust, log)",
+        "{value:.2f}",
+        ("theirs {peer us:.0f} us",),
+        _PEERS,
+    ),
+    Figure(
+        "overhead.ratio_gather",
+        "`asyncio.gather` of three, in our cycles",
+        "{value:.2f}",
+        ("theirs {peer us:.0f} us",),
+        _PEERS,
+    ),
+    Figure(
+        "process.frame_round_trip_us",
+        "a 224x224 picture to a plugin in a process of its own, and back",
+        "{value:.0f} us",
+        (),
+        "python -m benchmarks.process_hop",
+    ),
+    Figure(
+        "budget.regret",
+        "utility lost against a clairvoyant oracle, at half of demand",
+        "{value:.3f}",
+        (),
+        "python -m benchmarks.budget",
+    ),
+    Figure(
+        "budget.margin_equal",
+        "utility gained over an equal split",
+        "{value:+.2f}",
+        (),
+        "python -m benchmarks.budget",
+    ),
+    Figure(
+        "budget.margin_edf",
+        "utility gained over earliest deadline first, overloaded",
+        "{value:+.2f}",
+        (),
+        "python -m benchmarks.budget",
+    ),
+    Figure(
+        "budget.apartment_half",
+        "commands completed with half the ATP, of those completed with all",
+        "{value:.2f}",
+        (),
+        "python -m benchmarks.apartment",
+    ),
+    Figure(
+        "budget.conservation_violations",
+        "moments at which more was granted than there is, every policy",
+        "{value:.0f}",
+        ("in {operations:,.0f} random operations",),
+        "python -m benchmarks.conservation",
+    ),
+    Figure(
+        "deadline.miss_simulated",
+        "deadlines missed at 80 % load, virtual time",
+        "{value:.4%}",
+        ("without a runtime (FIFO) {no runtime (FIFO):.1%}", "{ticks:,.0f} ticks"),
+        "python -m benchmarks.deadline",
+    ),
+    Figure(
+        "deadline.miss_real",
+        "the same in real time",
+        "{value:.4%}",
+        (
+            "without a runtime (FIFO) {no runtime (FIFO):.1%}",
+            "{ticks:,.0f} ticks",
+            "by the machine's stalls alone {late by the machine alone:.4%}",
+        ),
+        "python -m benchmarks.deadline",
+    ),
+    Figure(
+        "throughput.parses_per_s",
+        "language parses through the orchestrator, batched, per second",
+        "{value:.0f}",
+        (),
+        "python -m benchmarks.throughput",
+    ),
+    Figure(
+        "latency.simple_ms_p99",
+        "submit to result of a warm one-step task, p99",
+        "{value:.2f} ms",
+        ("p50 {p50:.2f} ms", "thread pool's p99 {thread pool p99:.2f} ms"),
+        "python -m benchmarks.latency",
+    ),
+    Figure(
+        "fault.p99_inflation",
+        "others' p99 beside a hung, a crashing, a NaN and a lock-holding plugin",
+        "{value:+.1%}",
+        (),
+        "python -m benchmarks.fault",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A row of a result, and where and when it was measured."""
+
+    row: Mapping[str, Any]
+    device: str
+    date: str
+
+
+def read(folder: Path) -> dict[str, Result]:
+    """The rows of all results by id.
+
+    Raises:
+        ValueError: two files hold a row of the same id.
+    """
+    found: dict[str, Result] = {}
+    for path in sorted(folder.glob("*.json")):
+        body = json.loads(path.read_text())
+        for row in body["rows"]:
+            if row["id"] in found:
+                raise ValueError(f"{row['id']} is in {path} and in another result")
+            found[row["id"]] = Result(row, body["device"], body["date"])
+    return found
+
+
+def render(results: Mapping[str, Result]) -> str:
+    """The table, between its marks."""
+    lines = [
+        BEGIN,
+        "| what | figure | at least; aimed at | beside it | command |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    places: dict[str, None] = {}
+    for figure in FIGURES:
+        result = results.get(figure.id)
+        if result is None or result.row["value"] is None:
+            lines.append(f"| {figure.what} | {NOT_MEASURED} | | | `{figure.command}` |")
+            continue
+        places[f"{result.device}, {result.date}"] = None
+        row = result.row
+        cells = (
+            figure.what,
+            figure.form.format(value=row["value"]),
+            _wanted(figure, row),
+            "; ".join(_said(figure, row["baselines"])),
+            f"`{figure.command}`",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    if places:
+        lines += ["", f"Measured on {'; '.join(places)}."]
+    return "\n".join([*lines, END])
+
+
+def _wanted(figure: Figure, row: Mapping[str, Any]) -> str:
+    sign = ">=" if row["better"] == "higher" else "<="
+    wanted = (row["floor"], row["goal"])
+    return "; ".join("-" if limit is None else f"{sign} {limit:g}" for limit in wanted)
+
+
+def _said(figure: Figure, baselines: Mapping[str, float]) -> list[str]:
+    said = []
+    for form in figure.beside:
+        try:
+            said.append(form.format_map(baselines))
+        except KeyError:  # this result was measured without it
+            continue
+    return said
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the table, or say whether it is up to date."""
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks.table",
+        description=__doc__.splitlines()[0] if __doc__ else None,
+    )
+    options.add_argument("--results", type=Path, default=_ROOT / "benchmarks" / "results")
+    options.add_argument("--readme", type=Path, default=_ROOT / "README.md")
+    options.add_argument("--check", action="store_true", help="write nothing, fail if it differs")
+    args = options.parse_args(argv)
+    text = args.readme.read_text()
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        print(f"error: {args.readme} needs the lines {BEGIN} and {END} once", file=sys.stderr)
+        return 2
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    wanted = before + render(read(args.results)) + after
+    if wanted == text:
+        return 0
+    if args.check:
+        print(
+            f"error: {args.readme} disagrees with {args.results}; run: python -m benchmarks.table"
+        )
+        return 1
+    args.readme.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

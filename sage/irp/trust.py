@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import lt, mul, sub
+
+_PLAIN = (1e-60, 1e60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +36,27 @@ def trust_metrics(energies: Sequence[float]) -> TrustMetrics | None:
     Fewer than two steps, or a curve that never moves, is neither good nor bad: a refinement that
     was warm-started at its optimum has nothing left to gain.
     """
-    if len(energies) < 2 or min(energies) == max(energies):
+    count = len(energies) - 1
+    if count < 1:
         return None
-    # Only the shape counts; scaling keeps squares of huge and tiny energies in range.
-    lowest = min(energies)
-    scale = max(map(abs, energies))
-    heights = [energy / scale - lowest / scale for energy in energies]
-    changes = [later - earlier for earlier, later in pairwise(heights)]
-    count = len(changes)
-    mean = sum(changes) / count
-    mean_square = sum(change * change for change in changes) / count
+    lowest, highest = min(energies), max(energies)
+    if lowest == highest:
+        return None
+    size = max(highest, -lowest)
+    if not _PLAIN[0] < size < _PLAIN[1]:
+        # Only the shape counts; scaling keeps squares of huge and tiny energies in range.
+        energies = [energy / size for energy in energies]
+        lowest = min(energies)
+    # Passes that run in C: this is done for every refinement.
+    later = energies[1:]
+    changes = tuple(map(sub, later, energies))
+    mean = (energies[-1] - energies[0]) / count
+    mean_square = sum(map(mul, changes, changes)) / count
     variance = max(0.0, mean_square - mean * mean)
-    span = heights[0]
-    left = sum(heights[1:])
+    span = energies[0] - lowest
+    left = sum(later) - count * lowest
     return TrustMetrics(
-        monotonicity=sum(change <= 0.0 for change in changes) / count,
+        monotonicity=1.0 - sum(map(lt, energies, later)) / count,
         steadiness=1.0 / (1.0 + variance / mean_square),
-        convergence=max(0.0, 1.0 - left / (count * span)) if span > 0.0 else 0.0,
+        convergence=min(1.0, max(0.0, 1.0 - left / (count * span))) if span > 0.0 else 0.0,
     )

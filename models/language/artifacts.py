@@ -82,15 +82,15 @@ def load_parser(
 
     Args:
         weights: the serialised network.
-        threads: of one inference.
+        threads: of a batch; one command takes one.
         calibration: instead of the card's.
         tokenizer_from: a folder whose tokenizer is read as it is, before there is a card.
     """
     content = load_file(NETWORK) if weights is None else weights
-    backend = OnnxRuntimeBackend(content, NETWORK, threads, REMEDY)
+    backend = OnnxRuntimeBackend(content, NETWORK, remedy=REMEDY)
     backend.warm_up()
     if tokenizer_from is None:
         tokenizer = load_tokenizer()
     else:
         tokenizer = load(tokenizer_from / TOKENIZER, REMEDY)
-    return Parser(backend, tokenizer, calibration or calibration_of(load_card()))
+    return Parser(backend, tokenizer, calibration or calibration_of(load_card()), threads)

@@ -207,9 +207,10 @@ def page(card: dict[str, Any]) -> str:
             "| exact | " + " | ".join(f"{v:.3f}" for v in f["all_exact_by_step"]) + " |",
             "| energy (nats) | " + " | ".join(f"{v:.3f}" for v in f["all_energy_by_step"]) + " |",
             "",
-            f"Stopped when stable: exact {f['all_exact']:.3f} after {f['all_steps_mean']:.2f} "
-            f"steps on average; all steps: {f['all_exact_all_steps']:.3f}. Steps that do not "
-            f"raise the energy: {f['all_steps_that_lower_energy']:.1%}. {_gain(f)}",
+            f"Stopped when certain or stable: exact {f['all_exact']:.3f} after "
+            f"{f['all_steps_mean']:.2f} steps on average; all steps: "
+            f"{f['all_exact_all_steps']:.3f}. Steps that do not raise the "
+            f"energy: {f['all_steps_that_lower_energy']:.1%}. {_gain(f)}",
             "",
         ]
     own, every, probes = figures["grammar_own"], figures["grammar"], figures["probes"]

@@ -18,6 +18,7 @@ from models.language.parser import (
     Draft,
     Parser,
     alike,
+    certain,
     features,
     stable,
 )
@@ -64,7 +65,7 @@ def parse(parser: Parser, example: Example, steps: int = MAX_STEPS) -> Parse:
         before, draft = draft, parser.settle(parser.improve(draft))
         drafts.append(draft)
         similar.append(alike(before.meaning, draft.meaning))
-        if not stopped and (stable(before, draft) or step + 1 == steps):
+        if not stopped and (certain(draft) or stable(before, draft) or step + 1 == steps):
             stopped = step + 1
             best = min(drafts, key=lambda one: one.energy)
             answer = parser.judged(best)[:2]
@@ -114,7 +115,7 @@ def latency_ms(parser: Parser, texts: Sequence[str], rounds: int = 3) -> dict[st
                 started = time.perf_counter()
                 before, draft = draft, parser.settle(parser.improve(draft))
                 single.append(time.perf_counter() - started)
-                if stable(before, draft):
+                if certain(draft) or stable(before, draft):
                     break
             parser.answer(draft)
             whole.append(time.perf_counter() - began)

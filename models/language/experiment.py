@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -13,12 +14,16 @@ from models.language import baselines, evaluate, training
 from models.language.corpus import Example, folds, pairs_of
 from models.language.export import serialised
 from models.language.parser import Calibration, Parser
+from models.language.quantise import typical_inputs
 from models.language.settings import TrainConfig
 from models.language.training import Pairs, Pupil
 from models.language.words import WordTokenizer
 
 #: The parses' own figures need none; probabilities are fitted on them afterwards.
 NOT_CALIBRATED = Calibration(0.0, -1.0, 0.0)
+
+TYPICAL: Final = 300
+"""Commands of the grammar on which the ranges of the exported network are measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,10 @@ class Fold:
         return float(np.mean([one.answered_right for one in self.parses]))
 
 
-def parser_of(pupil: Pupil, tokenizer: WordTokenizer) -> Parser:
+def parser_of(pupil: Pupil, tokenizer: WordTokenizer, grammar: Pairs) -> Parser:
     """A parser that runs the exported network, as the plugin does."""
-    backend = OnnxRuntimeBackend(serialised(pupil.network, quantised=True), "fold.onnx")
+    typical = typical_inputs(grammar[:TYPICAL], tokenizer)
+    backend = OnnxRuntimeBackend(serialised(pupil.network, typical), "fold.onnx")
     backend.warm_up()
     return Parser(backend, tokenizer, NOT_CALIBRATED)
 
@@ -86,7 +92,7 @@ def run_fold(
         checkpoint=folder / f"fold-{number}.pt" if folder else None,
         watch=watch,
     )
-    parser = parser_of(pupil, tokenizer)
+    parser = parser_of(pupil, tokenizer, grammar)
     seen = {one.words for one in (*learnt, *generated)}
     view = baselines.delexicalised
     delexicalised = max(

@@ -1,12 +1,11 @@
-"""Torch to ONNX: one graph, opset 17; large weights as int8 or float16."""
+"""Torch to ONNX: one graph, opset 17; large weights as int8 or float16, any number of commands."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 import warnings
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,39 +14,48 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from models.language.forms import SLOTS
+from models.language.quantise import Inputs, quantised
 from models.language.tiny_bert import NetworkConfig, ParseGraph, TinyBert
 from models.language.training import Pupil
 from sage.irp.errors import ModelError
 
 OPSET: Final = 17
 #: Smaller tensors (biases, norms) stay float32: nothing to gain.
-_FLOAT16_FROM: Final = 1024
+_FLOAT16_FROM: Final = 4096
 _HALF: Final = "_float16"
 
 
-def serialised(network: TinyBert, *, quantised: bool = False) -> bytes:
-    """The network as ONNX: ``tokens`` (1, L) and ``slots`` (1, SLOTS) in, ``log_probs`` and
+def serialised(network: TinyBert, typical: Sequence[Inputs] = ()) -> bytes:
+    """The network as ONNX: ``tokens`` (N, L) and ``slots`` (N, SLOTS) in, ``log_probs`` and
     ``meaning`` out.
 
-    Weights are stored as float16 behind a cast (ONNX Runtime folds it when loading); or
-    matrices as int8 per output channel, their inputs quantised as they come.
+    Weights are stored as float16 behind a cast (ONNX Runtime folds it when loading).
+
+    Args:
+        typical: with them matrices become int8 per output channel, and their inputs uint8 in the
+            ranges that occur on these.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter deprecates itself at every call
         buffer = io.BytesIO()
         torch.onnx.export(
             ParseGraph(network).eval(),
-            (torch.ones(1, 9, dtype=torch.int64), torch.ones(1, SLOTS, dtype=torch.int64)),
+            (torch.ones(2, 9, dtype=torch.int64), torch.ones(2, SLOTS, dtype=torch.int64)),
             buffer,  # type: ignore[arg-type]  # the TorchScript exporter takes a file
             input_names=["tokens", "slots"],
             output_names=["log_probs", "meaning"],
-            dynamic_axes={"tokens": {1: "length"}},
+            dynamic_axes={
+                "tokens": {0: "commands", 1: "length"},
+                "slots": {0: "commands"},
+                "log_probs": {0: "commands"},
+                "meaning": {0: "commands"},
+            },
             opset_version=OPSET,
             dynamo=False,
         )
     proto = onnx.load_from_string(buffer.getvalue())
-    if quantised:
-        proto = _quantised(proto)
+    if typical:
+        proto = quantised(proto, typical)
     proto = _half_stored(proto)
     onnx.checker.check_model(proto, full_check=True)
     return bytes(proto.SerializeToString(deterministic=True))
@@ -56,23 +64,6 @@ def serialised(network: TinyBert, *, quantised: bool = False) -> bytes:
 def described(content: bytes) -> dict[str, Any]:
     """What the card says of a file."""
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-
-
-def _quantised(proto: onnx.ModelProto) -> onnx.ModelProto:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
-        onnx.save(proto, str(source))
-        quantize_dynamic(
-            str(source),
-            str(target),
-            per_channel=True,
-            reduce_range=True,
-            weight_type=QuantType.QInt8,
-            op_types_to_quantize=["MatMul"],
-        )
-        return onnx.load(str(target))
 
 
 def _half_stored(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -12,7 +12,8 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -43,11 +44,17 @@ MASKED_AFTER: Final = (0.8, 0.5, 0.2, 0.0)
 """The share of the form still masked after each step; none from the fourth on."""
 
 STABLE_COSINE: Final = 0.95
+CERTAIN_NATS: Final = math.log(2.0)
 MAX_STEPS: Final = 6
 
 _NEVER: Final = np.float32(-30.0)
 _DOUBTFUL_NLL: Final = math.log(2.0)
 _CANDIDATES: Final = 64
+_CHOICES: Final = 4
+_AT_ONCE: Final = 12  # commands in one run of the network: what fits the processor's cache
+_MASKS: Final = np.full(SLOTS, MASK_ID, np.int64)
+_UNDECIDED: Final = np.full(SLOTS, math.log(len(VOCABULARY)), np.float32)
+_SLOT_NUMBERS: Final = tuple(range(SLOTS))
 _UNKNOWN_FORM: Final = (UNKNOWN_ID, *[PAD_ID] * (SLOTS - 1))
 _WHEN_NEGATED: Final = (_UNKNOWN_FORM, encode(("(", "stop", ")")))
 _GREETING: Final = re.compile(
@@ -63,18 +70,20 @@ _NEGATION: Final = re.compile(
 class Draft:
     """A command being read.
 
-    ``tokens`` (1, L) int64, () of them where there is nothing to read; ``slots`` (SLOTS,) int64 is
-    what of the form the next step sees, masks among it; ``form`` the chunks that it would answer
-    now; ``nll`` (SLOTS,) the negative log-likelihood of each of them when it was chosen;
-    ``log_probs`` (SLOTS, chunks) the last distribution; ``meaning`` (width,) the [CLS] vector.
+    ``tokens`` are numbers of word pieces, none where there is nothing to read; ``slots`` (SLOTS,)
+    int64 is what of the form the next step sees, masks among it; ``form`` the chunks that it would
+    answer now; ``nll`` (SLOTS,) the negative log-likelihood of each of them when it was chosen;
+    ``energy`` the sum of these in nats, the form's end included; ``log_probs`` (SLOTS, chunks) the
+    last distribution; ``meaning`` (width,) the [CLS] vector.
     """
 
     text: str
     tagged: Tagged
-    tokens: Int64Array
+    tokens: tuple[int, ...]
     slots: Int64Array
     form: tuple[int, ...]
     nll: Float32Array
+    energy: float
     log_probs: Float32Array
     meaning: Float32Array
     steps: int
@@ -82,12 +91,7 @@ class Draft:
     @property
     def readable(self) -> bool:
         """Whether there are words, and no more of them than a command can have."""
-        return self.tokens.shape[1] > 0
-
-    @property
-    def energy(self) -> float:
-        """Negative log-likelihood of ``form`` in nats, its end included."""
-        return float(self.nll[: _used(self.form)].sum()) if self.readable else 0.0
+        return bool(self.tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +125,21 @@ class Parser:
         backend: the exported network.
         tokenizer: that it was trained with.
         calibration: from energies to chances.
+        threads: how many parts of a batch are computed at the same time.
     """
 
-    def __init__(self, backend: Backend, tokenizer: WordTokenizer, calibration: Calibration):
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: WordTokenizer,
+        calibration: Calibration,
+        threads: int = 1,
+    ) -> None:
         self.backend = backend
         self._tokenizer = tokenizer
         self._calibration = calibration
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "parser") if threads > 1 else None
 
     def begin(self, text: str) -> Draft:
         """A wholly masked form for these words."""
@@ -137,10 +150,11 @@ class Parser:
         return Draft(
             text=text,
             tagged=tagged,
-            tokens=np.array([ids], np.int64),
-            slots=np.full(SLOTS, MASK_ID, np.int64),
+            tokens=ids,
+            slots=_MASKS,
             form=_UNKNOWN_FORM,
-            nll=np.full(SLOTS, math.log(len(VOCABULARY)), np.float32),
+            nll=_UNDECIDED,
+            energy=2.0 * math.log(len(VOCABULARY)) if ids else 0.0,
             log_probs=np.zeros((0, 0), np.float32),
             meaning=np.zeros(0, np.float32),
             steps=0,
@@ -148,30 +162,67 @@ class Parser:
 
     def improve(self, draft: Draft) -> Draft:
         """One step: predict, fill, commit."""
-        if not draft.readable:
-            return replace(draft, steps=draft.steps + 1)
-        out = self.backend.infer({"tokens": draft.tokens, "slots": draft.slots[None]})
-        log_probs = np.maximum(out["log_probs"][0], _NEVER)
-        log_probs[:, MASK_ID] = _NEVER
-        best = log_probs.argmax(1)
-        best_nll = -log_probs.max(1)
-        committed = draft.slots != MASK_ID
-        now = -log_probs[np.arange(SLOTS), np.where(committed, draft.slots, 0)]
-        kept = committed & ((now < _DOUBTFUL_NLL) | (best == draft.slots))
-        form = np.where(kept, draft.slots, best)
-        nll = np.where(kept, draft.nll, best_nll).astype(np.float32)
-        chosen = tuple(int(index) for index in form)
+        return self.improve_all([draft])[0]
+
+    def improve_all(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """One step of each; what comes out does not depend on the others."""
+        after = [replace(one, steps=one.steps + 1) if not one.readable else one for one in drafts]
+        # Those of one length side by side, so that little is padded; the longest first, so that
+        # no thread is left with much when the others are done.
+        order = [index for index, one in enumerate(drafts) if one.readable]
+        order.sort(key=lambda index: -len(drafts[index].tokens))
+        size = max(1, min(_AT_ONCE, -(-len(order) // self._threads)))
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+
+        def improved(part: list[int]) -> list[Draft]:
+            return self._improved([drafts[index] for index in part])
+
+        results: Iterable[list[Draft]]
+        if self._pool is None or len(parts) < 2:
+            results = map(improved, parts)
+        else:
+            results = self._pool.map(improved, parts)
+        for part, result in zip(parts, results, strict=True):
+            for index, draft in zip(part, result, strict=True):
+                after[index] = draft
+        return after
+
+    def _improved(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """One step of a few, in one run of the network."""
+        count = len(drafts)
+        tokens = np.zeros((count, max(len(one.tokens) for one in drafts)), np.int64)
+        for row, one in enumerate(drafts):
+            tokens[row, : len(one.tokens)] = one.tokens
+        before = np.array([one.slots for one in drafts])
+        out = self.backend.infer({"tokens": tokens, "slots": before})
+        log_probs = np.maximum(out["log_probs"], _NEVER)
+        log_probs[:, :, MASK_ID] = _NEVER
+        best = log_probs.argmax(2)
+        best_nll = -_at(log_probs, best)
+        committed = before != MASK_ID
+        now = -_at(log_probs, np.where(committed, before, 0))
+        kept = committed & ((now < _DOUBTFUL_NLL) | (best == before))
+        form = np.where(kept, before, best)
+        nll = np.where(kept, np.array([one.nll for one in drafts]), best_nll)
         # What has just been opened again is looked at once more before it is committed.
-        slots = _committed(chosen, nll, committed & ~kept, draft.steps)
-        return replace(
-            draft,
-            slots=slots,
-            form=chosen,
-            nll=nll,
-            log_probs=log_probs,
-            meaning=out["meaning"][0],
-            steps=draft.steps + 1,
-        )
+        slots, energies = _committed(form, nll, committed & ~kept, [one.steps for one in drafts])
+        return [
+            Draft(
+                text=one.text,
+                tagged=one.tagged,
+                tokens=one.tokens,
+                slots=slots[row],
+                form=tuple(chunks),
+                nll=nll[row],
+                energy=energy,
+                log_probs=log_probs[row],
+                meaning=out["meaning"][row],
+                steps=one.steps + 1,
+            )
+            for row, (one, chunks, energy) in enumerate(
+                zip(drafts, form.tolist(), energies, strict=True)
+            )
+        ]
 
     def settle(self, draft: Draft) -> Draft:
         """The nearest well-formed draft: the likeliest form that the domain's types allow.
@@ -187,9 +238,10 @@ class Parser:
             form = _UNKNOWN_FORM
         if form == draft.form:
             return draft
-        nll = -draft.log_probs[np.arange(SLOTS), list(form)]
-        slots = np.where(draft.slots == np.array(form), draft.slots, MASK_ID)
-        return replace(draft, form=form, nll=nll, slots=slots)
+        nll = -draft.log_probs[_SLOT_NUMBERS, form]
+        slots = np.where(draft.slots == form, draft.slots, MASK_ID)
+        energy = float(nll[: _used(form)].sum(dtype=np.float64))
+        return replace(draft, form=form, nll=nll, energy=energy, slots=slots)
 
     def answer(self, draft: Draft) -> Meaning:
         """What the draft says, with the chance that it is right, and what else it could be."""
@@ -212,13 +264,11 @@ class Parser:
         if not len(draft.log_probs):
             return energy, 0.0, ()
         here = read(draft.form)
-        at = np.arange(SLOTS)
-        base = float(-draft.log_probs[at, list(draft.form)][: _used(draft.form)].sum())
+        base = _nll(draft.log_probs, draft.form)
         for form in _forms(draft.log_probs):
             tokens = read(form)
             if tokens != here:
-                other = float(-draft.log_probs[at, list(form)][: _used(form)].sum())
-                return energy, other - base, tokens
+                return energy, _nll(draft.log_probs, form) - base, tokens
         return energy, 10.0, ()
 
 
@@ -231,6 +281,11 @@ def without_greeting(words: Sequence[str]) -> tuple[str, ...]:
 def negated(words: Sequence[str]) -> bool:
     """Whether the words say what not to do."""
     return _NEGATION.match(" ".join(words)) is not None
+
+
+def certain(draft: Draft, nats: float = CERTAIN_NATS) -> bool:
+    """Whether the form has most of the probability, so that no other one can be as likely."""
+    return draft.readable and draft.steps > 0 and draft.energy < nats
 
 
 def stable(before: Draft, draft: Draft, cosine: float = STABLE_COSINE) -> bool:
@@ -286,20 +341,32 @@ def _used(form: tuple[int, ...]) -> int:
     return min(form.index(PAD_ID) + 1, SLOTS) if PAD_ID in form else SLOTS
 
 
+def _nll(log_probs: Float32Array, form: tuple[int, ...]) -> float:
+    """Negative log-likelihood of a form, its end included, in nats."""
+    return -float(log_probs[_SLOT_NUMBERS, form][: _used(form)].sum(dtype=np.float64))
+
+
+def _at(log_probs: Float32Array, chunks: Int64Array) -> Float32Array:
+    """Of (N, SLOTS, chunks) those of ``chunks`` (N, SLOTS)."""
+    found: Float32Array = np.take_along_axis(log_probs, chunks[:, :, None], 2)[:, :, 0]
+    return found
+
+
 def _committed(
-    form: tuple[int, ...], nll: Float32Array, opened: npt.NDArray[np.bool_], steps: int
-) -> Int64Array:
-    """What the next step sees: the most certain chunks, masks elsewhere."""
-    masked = MASKED_AFTER[min(steps, len(MASKED_AFTER) - 1)]
-    used = _used(form)
-    count = math.ceil((1.0 - masked) * used)
-    order = np.argsort(nll[:used], kind="stable")[:count]
-    slots = np.full(SLOTS, MASK_ID, np.int64)
-    slots[order] = np.array(form)[order]
-    if masked == 0.0:
-        slots[used:] = PAD_ID
+    form: Int64Array, nll: Float32Array, opened: npt.NDArray[np.bool_], steps: Sequence[int]
+) -> tuple[Int64Array, list[float]]:
+    """What the next step sees: the most certain chunks, masks elsewhere; and the energies."""
+    masked = np.array([MASKED_AFTER[min(step, len(MASKED_AFTER) - 1)] for step in steps])
+    ends = form == PAD_ID
+    used = np.where(ends.any(1), np.minimum(ends.argmax(1) + 1, SLOTS), SLOTS)
+    inside = np.arange(SLOTS) < used[:, None]
+    count = np.ceil((1.0 - masked) * used)
+    rank = np.where(inside, nll, np.inf).argsort(1, kind="stable").argsort(1, kind="stable")
+    slots = np.where(rank < count[:, None], form, MASK_ID)
+    slots[~inside & (masked == 0.0)[:, None]] = PAD_ID
     slots[opened] = MASK_ID
-    return slots
+    energies: list[float] = np.where(inside, nll, 0.0).sum(1, dtype=np.float64).tolist()
+    return slots, energies
 
 
 def _forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
@@ -307,9 +374,12 @@ def _forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
 
     Best-first over the lattice of each slot's next choice (Lawler 1972), cut after a few.
     """
-    order = np.argsort(-log_probs, axis=1, kind="stable")[:, :4]
-    costs = -np.take_along_axis(log_probs, order, 1)
-    costs = costs - costs[:, :1]
+    top = np.argpartition(log_probs, -_CHOICES, axis=1)[:, -_CHOICES:]
+    values = np.take_along_axis(log_probs, top, 1)
+    ranked = np.argsort(-values, axis=1, kind="stable")
+    order = np.take_along_axis(top, ranked, 1).tolist()
+    sorted_ = np.take_along_axis(values, ranked, 1)
+    costs = (sorted_[:, :1] - sorted_).tolist()
     start: tuple[int, ...] = (0,) * SLOTS
     heap: list[tuple[float, tuple[int, ...]]] = [(0.0, start)]
     seen = {start}
@@ -318,7 +388,7 @@ def _forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
         if not heap:
             return
         cost, ranks = heapq.heappop(heap)
-        form = tuple(int(order[slot, rank]) for slot, rank in enumerate(ranks))
+        form = tuple([choices[rank] for choices, rank in zip(order, ranks, strict=True)])
         end = form.index(PAD_ID) if PAD_ID in form else SLOTS
         form = (*form[:end], *[PAD_ID] * (SLOTS - end))
         if form not in given and read(form):
@@ -326,9 +396,9 @@ def _forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
             yield form
         for slot in range(min(end + 1, SLOTS)):
             rank = ranks[slot] + 1
-            if rank < order.shape[1]:
+            if rank < _CHOICES:
                 after = (*ranks[:slot], rank, *ranks[slot + 1 :])
                 if after not in seen:
                     seen.add(after)
-                    more = float(costs[slot, rank] - costs[slot, rank - 1])
+                    more = costs[slot][rank] - costs[slot][rank - 1]
                     heapq.heappush(heap, (cost + more, after))

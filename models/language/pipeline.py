@@ -14,8 +14,9 @@ from models.artifacts import CARD
 from models.language import artifacts, training
 from models.language.card import make_card
 from models.language.corpus import GENERATED, PARAPHRASED, pairs_of, read_pairs
-from models.language.experiment import Fold, run_fold
+from models.language.experiment import TYPICAL, Fold, run_fold
 from models.language.export import described, load_trunk, serialised, trunk_bytes
+from models.language.quantise import Inputs, typical_inputs
 from models.language.settings import TrainConfig
 from models.language.teacher import Teacher
 from models.language.training import Pupil
@@ -43,8 +44,8 @@ def train(
     with Progress(*columns, TimeRemainingColumn()) as bar:
         if not from_trunk:
             _trunk(config, output, folder, bar)
-        folds, pupil = _tune(config, output, folder, parts, bar)
-    (output / artifacts.NETWORK).write_bytes(serialised(pupil.network, quantised=True))
+        folds, pupil, typical = _tune(config, output, folder, parts, bar)
+    (output / artifacts.NETWORK).write_bytes(serialised(pupil.network, typical))
     return make_card(output, config, folds, None)
 
 
@@ -81,8 +82,8 @@ def _trunk(config: TrainConfig, output: Path, folder: Path, bar: Progress) -> No
 
 def _tune(
     config: TrainConfig, output: Path, folder: Path, parts: int, bar: Progress
-) -> tuple[list[Fold], Pupil]:
-    """The folds, and the network to ship, which learns from all commands."""
+) -> tuple[list[Fold], Pupil, list[Inputs]]:
+    """The folds, the network to ship, which learns from all commands, and what it is asked."""
     content = (output / artifacts.TRUNK).read_bytes()
     base = load_trunk(content)
     folder = folder / f"{config.digest}-{hashlib.sha256(content).hexdigest()[:10]}"
@@ -124,4 +125,4 @@ def _tune(
             f"{max(fold.svm_raw, fold.svm_delexicalised):.3f}"
         )
         done.append(fold)
-    return done, pupil
+    return done, pupil, typical_inputs(grammar[:TYPICAL], tokenizer)

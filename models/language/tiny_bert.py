@@ -8,6 +8,7 @@ mask-predict (Ghazvininejad et al. 2019).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.language.forms import SLOTS, VOCABULARY
-from models.language.words import MAX_TOKENS
+from models.language.words import MAX_TOKENS, PAD_ID
 from sage.irp.errors import ConfigError
 
 
@@ -52,17 +53,29 @@ class Layer(nn.Module):
         self.down = nn.Linear(config.hidden, config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """``x`` (N, T, width); ``bias`` (N, 1, 1, T) is added to the attention's scores."""
-        batch, length, width = x.shape
-        heads = self.projection(self.norm_attention(x))
-        heads = heads.view(batch, length, 3, self.heads, width // self.heads)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
+    def forward(
+        self, x: Tensor, bias: Tensor | None, asked: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """One layer.
+
+        Args:
+            x: (N, T, width).
+            bias: (N, 1, 1, T), added to the attention's scores.
+            asked: takes the positions that are wanted from (N, T, ...); all of them without it.
+        """
+        width = x.shape[-1]
+        query, key, value = self.projection(self.norm_attention(x)).split(width, -1)
+        if asked is not None:
+            x, query = asked(x), asked(query)
+        query, key, value = (
+            part.reshape(part.shape[0], -1, self.heads, width // self.heads).transpose(1, 2)
+            for part in (query, key, value)
+        )
         scores = query @ key.transpose(-2, -1) * (width // self.heads) ** -0.5
         if bias is not None:
             scores = scores + bias
         mixed = (self.dropout(scores.softmax(-1)) @ value).transpose(1, 2)
-        x = x + self.dropout(self.output(mixed.reshape(batch, length, width)))
+        x = x + self.dropout(self.output(mixed.reshape(x.shape[0], -1, width)))
         inner = F.gelu(self.up(self.norm_hidden(x)))
         return x + self.dropout(self.down(inner))
 
@@ -111,9 +124,7 @@ class TinyBert(nn.Module):
             real: (N, L) bool, false where a token is padding; None where none is.
         """
         length = tokens.shape[1]
-        command = self.word(tokens) + self.word_position[:length]
-        form = self.chunk(slots) + self.slot_position
-        x = self.dropout(torch.cat((command, form), 1))
+        x = self.dropout(self.embedded(tokens, slots))
         bias = None
         if real is not None:
             bias = torch.zeros(x.shape[0], 1, 1, x.shape[1], dtype=x.dtype)
@@ -121,19 +132,40 @@ class TinyBert(nn.Module):
         for layer in self.layers:
             x = layer(x, bias)
         x = self.norm(x)
-        inner = self.slot_norm(F.gelu(self.slot_head(x[:, length:])))
-        logits = F.linear(inner, self.chunk.weight) + self.slot_bias
-        return Read(logits, x[:, 0], x[:, :length])
+        return Read(self.slot_logits(x[:, length:]), x[:, 0], x[:, :length])
+
+    def embedded(self, tokens: Tensor, slots: Tensor) -> Tensor:
+        """Words, then slots, as vectors (N, L + SLOTS, width)."""
+        command = self.word(tokens) + self.word_position[: tokens.shape[1]]
+        return torch.cat((command, self.chunk(slots) + self.slot_position), 1)
+
+    def slot_logits(self, slots: Tensor) -> Tensor:
+        """Of what the last layer says of the slots (N, SLOTS, width): (N, SLOTS, chunks)."""
+        inner = self.slot_norm(F.gelu(self.slot_head(slots)))
+        return F.linear(inner, self.chunk.weight) + self.slot_bias
 
 
 class ParseGraph(nn.Module):
-    """What is exported: log-probabilities of every slot, and the meaning."""
+    """What is exported: log-probabilities of every slot, and the meaning.
+
+    It takes commands of several lengths at once, the shorter ones padded: what is padding, the
+    graph sees for itself. The last layer is computed only where something is read from it.
+    """
 
     def __init__(self, model: TinyBert) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, tokens: Tensor, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """``tokens`` (1, L), ``slots`` (1, SLOTS): (1, SLOTS, chunks) and (1, width)."""
-        read = self.model(tokens, slots)
-        return read.slot_logits.log_softmax(-1), read.meaning
+        """``tokens`` (N, L), ``slots`` (N, SLOTS): (N, SLOTS, chunks) and (N, width)."""
+        model, length = self.model, tokens.shape[1]
+        x = model.embedded(tokens, slots)
+        padding = torch.cat(
+            ((tokens == PAD_ID).to(x.dtype), torch.zeros_like(slots).to(x.dtype)), 1
+        )
+        bias = -1e4 * padding[:, None, None, :]
+        *layers, last = model.layers
+        for layer in layers:
+            x = layer(x, bias)
+        x = model.norm(last(x, bias, lambda all_: torch.cat((all_[:, :1], all_[:, length:]), 1)))
+        return model.slot_logits(x[:, 1:]).log_softmax(-1), x[:, 0]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch (pip install -e .[train])")
+onnx = pytest.importorskip("onnx", reason="exporting needs onnx (pip install -e .[train])")
 
 from models.backends import OnnxRuntimeBackend  # noqa: E402
 from models.language import artifacts, experiment, grammar, train, training  # noqa: E402
@@ -17,11 +19,12 @@ from models.language.corpus import Example, folds, pairs_of, pool  # noqa: E402
 from models.language.export import load_trunk, serialised, trunk_bytes  # noqa: E402
 from models.language.forms import MASK_ID, SLOTS, encode, tokens_of  # noqa: E402
 from models.language.outside import outside  # noqa: E402
+from models.language.quantise import typical_inputs  # noqa: E402
 from models.language.settings import TrainConfig  # noqa: E402
 from models.language.teacher import Teacher  # noqa: E402
 from models.language.tiny_bert import NetworkConfig, TinyBert  # noqa: E402
 from models.language.training import Pupil, loss_of, masked  # noqa: E402
-from models.language.words import WordTokenizer, build  # noqa: E402
+from models.language.words import PAD_ID, WordTokenizer, build  # noqa: E402
 from sage.irp import ConfigError, ModelError  # noqa: E402
 from sage.skills.meaning import UNKNOWN  # noqa: E402
 
@@ -98,11 +101,17 @@ def test_the_trunk_comes_back_but_for_rounding() -> None:
         load_trunk(b"nonsense")
 
 
+def exported(network: TinyBert, *, quantised: bool) -> OnnxRuntimeBackend:
+    typical = typical_inputs(PAIRS * 10, TOKENIZER) if quantised else ()
+    backend = OnnxRuntimeBackend(serialised(network, typical), "test.onnx")
+    backend.warm_up()
+    return backend
+
+
 @pytest.mark.parametrize(("quantised", "tolerance"), [(False, 0.02), (True, 0.5)])
 def test_what_is_exported_computes_the_same(quantised: bool, tolerance: float) -> None:
     network = small().network.eval()
-    backend = OnnxRuntimeBackend(serialised(network, quantised=quantised), "test.onnx")
-    backend.warm_up()
+    backend = exported(network, quantised=quantised)
     for length in (3, 11):
         tokens = torch.randint(0, TOKENIZER.size, (1, length))
         slots = torch.full((1, SLOTS), MASK_ID)
@@ -112,6 +121,35 @@ def test_what_is_exported_computes_the_same(quantised: bool, tolerance: float) -
         expected = wanted.slot_logits.log_softmax(-1).numpy()
         assert np.abs(got["log_probs"] - expected).max() < tolerance
         assert np.abs(got["meaning"] - wanted.meaning.numpy()).max() < tolerance
+
+
+@pytest.mark.parametrize(("quantised", "tolerance"), [(False, 1e-4), (True, 0.02)])
+def test_company_of_another_length_changes_nothing(quantised: bool, tolerance: float) -> None:
+    backend = exported(small().network.eval(), quantised=quantised)
+    commands = [torch.randint(PAD_ID + 1, TOKENIZER.size, (n,)).numpy() for n in (3, 11, 7)]
+    tokens = np.full((3, 11), PAD_ID, np.int64)
+    for row, command in enumerate(commands):
+        tokens[row, : len(command)] = command
+    slots = np.full((3, SLOTS), MASK_ID, np.int64)
+    together = backend.infer({"tokens": tokens, "slots": slots})
+    for row, command in enumerate(commands):
+        alone = backend.infer({"tokens": command[None], "slots": slots[:1]})
+        for name in ("log_probs", "meaning"):
+            assert np.abs(together[name][row] - alone[name][0]).max() < tolerance
+
+
+def test_matrices_are_bytes_in_fixed_ranges_and_the_opset_stays() -> None:
+    proto = onnx.load_from_string(artifacts.load_file(artifacts.NETWORK))
+    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 17)]
+    kinds = Counter(node.op_type for node in proto.graph.node)
+    assert kinds["QuantizeLinear"] == 26
+    assert not kinds["DynamicQuantizeLinear"]
+    large = {
+        tensor.data_type
+        for tensor in proto.graph.initializer
+        if np.prod(tensor.dims) >= 4096 and "weight_float16" not in tensor.name
+    }
+    assert large <= {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16}
 
 
 def test_a_fold_never_learns_from_what_it_is_measured_on(monkeypatch) -> None:

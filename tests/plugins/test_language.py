@@ -10,7 +10,16 @@ import pytest
 from models.language.corpus import PROBES, read_pairs
 from models.language.forms import MASK_ID
 from plugins.language import LanguageConfig, LanguagePlugin
-from sage.irp import ConfigError, HaltReason, ModelError, PluginError, check_plugin, refine
+from sage.irp import (
+    ConfigError,
+    HaltReason,
+    ModelError,
+    PluginError,
+    Refinement,
+    advance_together,
+    check_plugin,
+    refine,
+)
 from sage.skills.meaning import UNKNOWN, Meaning
 from sage.values import Frame, Observation, Utterance
 
@@ -125,11 +134,69 @@ def test_energy_falls_from_the_first_step_to_the_last(language: LanguagePlugin) 
     assert all(later <= earlier + 0.01 for earlier, later in pairwise(means))
 
 
-def test_easy_commands_stop_early_because_the_meaning_stands(language: LanguagePlugin) -> None:
+def test_an_easy_command_stops_at_once_because_it_is_certain(language: LanguagePlugin) -> None:
     outcome = refine(language, heard("go to the kitchen"))
+    assert outcome.reason is HaltReason.FEASIBLE
+    assert outcome.trajectory.steps == 1
+    assert outcome.trajectory.saved_steps == language.config.max_steps - 1
+    assert outcome.trajectory.best_energy is not None
+    assert outcome.trajectory.best_energy < language.config.certain_nats
+
+
+def test_without_that_it_stops_early_because_the_meaning_stands() -> None:
+    outcome = refine(LanguagePlugin(LanguageConfig(certain_nats=0.0)), heard("go to the kitchen"))
     assert outcome.reason is HaltReason.STABLE
-    assert outcome.trajectory.steps <= 3
-    assert outcome.trajectory.saved_steps >= 3
+    assert 2 <= outcome.trajectory.steps <= 3
+
+
+def test_stopping_when_certain_changes_no_form(language: LanguagePlugin) -> None:
+    patient = LanguagePlugin(LanguageConfig(certain_nats=0.0))
+    texts = [one.text for one in read_pairs(PROBES)]
+    stopped = 0
+    for text in texts:
+        early, late = refine(language, heard(text)), refine(patient, heard(text))
+        assert early.result is not None
+        assert late.result is not None
+        if early.reason is HaltReason.FEASIBLE:
+            stopped += 1
+            assert early.result.form == late.result.form
+    assert stopped > 0.7 * len(texts)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_together_each_command_is_read_as_alone(threads: int) -> None:
+    """Of any length, in any company, empty ones among them; the curves agree to rounding."""
+    plugin = LanguagePlugin(LanguageConfig(threads=threads))
+    texts = [one.text for one in read_pairs(PROBES)] + ["", "bring " * 200]
+    together = [Refinement(plugin, heard(text)) for text in texts]
+    going = together
+    while going:
+        steps = advance_together(going)
+        going = [one for one, goes_on in zip(going, steps, strict=True) if goes_on]
+    for one, text in zip(together, texts, strict=True):
+        alone = refine(plugin, heard(text))
+        assert one.outcome is not None
+        assert one.outcome.reason is alone.reason
+        assert one.outcome.trajectory.energies == pytest.approx(alone.trajectory.energies, abs=0.02)
+        assert one.outcome.result is not None
+        assert alone.result is not None
+        assert one.outcome.result.form == alone.result.form
+
+
+def test_a_batch_is_few_runs_of_the_network(language: LanguagePlugin, monkeypatch) -> None:
+    backend = language._parser.backend
+    sizes: list[int] = []
+    infer = backend.infer
+
+    def counted(inputs):
+        sizes.append(len(inputs["tokens"]))
+        return infer(inputs)
+
+    monkeypatch.setattr(backend, "infer", counted)
+    states = [language.init_state(heard(one.text), {}) for one in read_pairs(PROBES)[:24]]
+    assert len(language.step_batch(states)) == 24
+    assert len(sizes) <= 3
+    assert sum(sizes) == 24
 
 
 def test_meaning_tells_commands_apart(language: LanguagePlugin) -> None:
@@ -170,6 +237,7 @@ def test_anything_but_speech_is_refused(language: LanguagePlugin, observation: o
     [
         ({"max_steps": 0}, r"max_steps 0 must be in \[1, 16\]"),
         ({"stable_cosine": 0.0}, r"stable_cosine 0.0 must be in \(0, 1\]"),
+        ({"certain_nats": -0.1}, r"certain_nats -0.1 must be in \[0, 10\]"),
         ({"threads": 65}, r"threads 65 must be in \[1, 64\]"),
     ],
 )

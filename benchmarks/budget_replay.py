@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -50,6 +49,7 @@ class Stopwatch:
 class Arrival:
     """One input on its way to a plugin; times in seconds, ``salience`` in (0, 1]."""
 
+    stream: str
     plugin: str
     curve: Curve
     captured_s: float
@@ -118,14 +118,17 @@ class Stream:
     """Where inputs of a plugin come from; times in cycles.
 
     Attributes:
-        plugin: who refines them.
+        name: a plugin is registered for each stream, by this name.
+        plugin: the one that was recorded.
         every: one burst in so many cycles, at random where ``most`` or ``random`` says so.
         most: a burst has 1 to so many inputs.
         phase: when in its cycle the first one comes; the further ones at random after it.
         deadline: due so long after capture.
-        salience: drawn evenly from this range.
+        salience: drawn from this range, evenly on a logarithmic scale: most of what is seen is
+            nothing new.
     """
 
+    name: str
     plugin: str
     every: float = 1.0
     most: int = 1
@@ -151,11 +154,13 @@ class Stream:
 
 
 STREAMS: tuple[Stream, ...] = (
-    Stream("vision", phase=0.02, deadline=0.9, salience=(0.2, 1.0)),
-    Stream("control", phase=0.02, deadline=0.5),
-    Stream("language", every=4.0, most=4, phase=0.1, deadline=3.0, salience=(0.5, 1.0)),
+    Stream("front camera", "vision", phase=0.02, deadline=0.9, salience=(0.05, 1.0)),
+    Stream("left camera", "vision", phase=0.02, deadline=0.9, salience=(0.05, 1.0)),
+    Stream("right camera", "vision", phase=0.02, deadline=0.9, salience=(0.05, 1.0)),
+    Stream("control", "control", phase=0.02, deadline=0.5),
+    Stream("commands", "language", every=4.0, most=4, phase=0.1, deadline=3.0, salience=(0.3, 1.0)),
 )
-"""A camera frame and a plan each cycle, due in it; commands, in bursts of up to four, can wait."""
+"""Three cameras and a plan each cycle, due in it; commands, in bursts of up to four, can wait."""
 
 
 @dataclass(frozen=True)
@@ -237,11 +242,12 @@ def arrivals(demand: Demand, split: str, cycles: int, seed: int) -> list[Arrival
                 due_s = captured_s + stream.deadline * cycle_s
                 drawn.append(
                     Arrival(
+                        stream.name,
                         stream.plugin,
                         curves[order[used % len(curves)]],
                         captured_s,
                         due_s,
-                        float(rng.uniform(*stream.salience)),
+                        float(np.exp(rng.uniform(*np.log(stream.salience)))),
                         cycle,
                         len(drawn),
                     )
@@ -308,20 +314,18 @@ def replay(
         done.steps[arrival.number] = outcome.trajectory.steps
         if teach:
             worth = demand.utility(arrival, outcome.trajectory.steps) / arrival.salience
-            orchestrator.credit(arrival.plugin, outcome.refinement, min(1.0, max(0.0, worth)))
+            orchestrator.credit(arrival.stream, outcome.refinement, min(1.0, max(0.0, worth)))
 
     def factory(name: str) -> Callable[[], Replay]:
         return lambda: Replay(name, stopwatch, most_steps)
 
-    streams = sorted(demand.streams, key=lambda stream: stream.plugin)
-    for plugin, mine in groupby(streams, key=lambda stream: stream.plugin):
-        several = list(mine)
+    for stream in demand.streams:
         orchestrator.register(
-            factory(plugin),
+            factory(stream.name),
             PluginSettings(
                 DEVICE,
-                deadline_s=max(stream.deadline for stream in several) * cycle_s,
-                max_age_s=max(stream.deadline for stream in several) * cycle_s,
+                deadline_s=stream.deadline * cycle_s,
+                max_age_s=stream.deadline * cycle_s,
                 queue=16,
                 most_running=16,
             ),
@@ -334,7 +338,7 @@ def replay(
         nonlocal following
         until_s = clock.now_s() + dt_s
         while following is not None and following.captured_s <= until_s + _SAME_S:
-            orchestrator.submit(following.plugin, following, salience=following.salience)
+            orchestrator.submit(following.stream, following, salience=following.salience)
             following = next(coming, None)
 
     cycles = 1 + max((arrival.cycle for arrival in sequence), default=0)

@@ -17,9 +17,9 @@ from orchestrator import POLICIES
 from sage.irp import ConfigError
 
 STREAMS = (
-    Stream("steep", phase=0.02, deadline=0.9),
-    Stream("flat", phase=0.04, deadline=0.8, salience=(0.2, 1.0)),
-    Stream("rare", every=2.0, most=3, phase=0.1, deadline=2.0),
+    Stream("steep", "steep", phase=0.02, deadline=0.9),
+    Stream("flat", "flat", phase=0.04, deadline=0.8, salience=(0.2, 1.0)),
+    Stream("rare", "rare", every=2.0, most=3, phase=0.1, deadline=2.0),
 )
 
 
@@ -83,7 +83,7 @@ def test_the_bound_of_one_cycle_is_the_best_choice() -> None:
     """One input, room for two of its steps: the bound is the hull at that cost."""
     one = (curve((0.5, 0.8, 1.0), 950.0, 1000.0),)
     both = PluginCurves(("error",), one, one)
-    demand = demand_of(Recording("here", (0, 1), {"a": both}), (Stream("a"),))
+    demand = demand_of(Recording("here", (0, 1), {"a": both}), (Stream("a", "a"),))
     episode = arrivals(demand, "test", 1, 0)
     assert bound(demand, episode, 2.0 / 3.0) == pytest.approx(0.8, abs=1e-3)
     assert bound(demand, episode, 1.0) == pytest.approx(1.0, abs=1e-3)
@@ -110,7 +110,7 @@ def test_most_steps_is_kept(demand: Demand) -> None:
 
 def test_no_answer_is_worth_nothing_and_salience_weighs(demand: Demand) -> None:
     one = arrivals(demand, "test", 1, seed=0)[0]
-    half = Arrival(one.plugin, one.curve, 0.0, 1.0, 0.5 * one.salience, 0, 99)
+    half = Arrival(one.stream, one.plugin, one.curve, 0.0, 1.0, 0.5 * one.salience, 0, 99)
     assert demand.utility(one, 0) == 0.0
     assert demand.utility(half, 3) == pytest.approx(0.5 * demand.utility(one, 3))
 
@@ -123,11 +123,11 @@ def test_learning_is_kept_and_read(demand: Demand, tmp_path: Path) -> None:
 
 def test_wrong_streams_and_budgets_are_refused(demand: Demand) -> None:
     with pytest.raises(ConfigError, match=r"no curves of 'smell'; recorded are steep, flat, rare"):
-        demand_of(recorded(), (Stream("smell"),))
+        demand_of(recorded(), (Stream("nose", "smell"),))
     with pytest.raises(ConfigError, match="phase"):
-        Stream("steep", phase=1.5)
+        Stream("steep", "steep", phase=1.5)
     with pytest.raises(ConfigError, match="salience"):
-        Stream("steep", salience=(0.0, 1.0))
+        Stream("steep", "steep", salience=(0.0, 1.0))
     with pytest.raises(ConfigError, match=r"in \[0.01, 2\]"):
         demand.pool_atp(3.0)
 

@@ -201,7 +201,7 @@ def render(results: Mapping[str, Result]) -> str:
     """The table, between its marks."""
     lines = [
         BEGIN,
-        "| what | figure | at least; aimed at | beside it | command |",
+        "| what | figure | floor; goal | beside it | command |",
         "| --- | --- | --- | --- | --- |",
     ]
     places: dict[str, None] = {}

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks import table
+
 
 def test_the_plugin_in_the_readme_runs(repository: Path, tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (repository / "README.md").read_text(), re.S)
@@ -29,3 +31,7 @@ def test_every_picture_in_the_readme_exists(repository: Path) -> None:
     assert pictures
     for picture in pictures:
         assert (repository / picture).is_file(), picture
+
+
+def test_the_figures_in_the_readme_are_those_of_the_results(repository: Path) -> None:
+    assert table.main(["--check"]) == 0, "run: python -m benchmarks.table"

@@ -1,0 +1,80 @@
+"""The README's table says what the results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import table
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A README with the marks, and one result."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "README.md").write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    write(tmp_path, "latency", value=0.5, baselines={"p50": 0.25})
+    return tmp_path
+
+
+def write(folder: Path, name: str, **row: Any) -> None:
+    body = {"id": "latency.simple_ms_p99", "better": "lower", "floor": 10, "goal": 1} | row
+    (folder / "results" / f"{name}.json").write_text(
+        json.dumps({"device": "a board", "date": "2030-01-02", "rows": [body]})
+    )
+
+
+def call(folder: Path, *options: str) -> int:
+    arguments = ["--results", str(folder / "results"), "--readme", str(folder / "README.md")]
+    return table.main([*arguments, *options])
+
+
+def test_what_stands_around_the_table_stays(folder: Path) -> None:
+    assert call(folder) == 0
+    text = (folder / "README.md").read_text()
+    assert text.startswith(f"before\n{table.BEGIN}\n| what |")
+    assert text.endswith(f"{table.END}\nafter\n")
+    assert "| 0.50 ms | <= 10; <= 1 | p50 0.25 ms |" in text
+    assert "Measured on a board, 2030-01-02." in text
+
+
+def test_what_is_absent_or_null_is_not_measured(folder: Path) -> None:
+    write(folder, "latency", value=None, baselines={})
+    call(folder)
+    text = (folder / "README.md").read_text()
+    assert text.count(f"| {table.NOT_MEASURED} |") == len(table.FIGURES)
+
+
+def test_a_floor_that_is_none_is_a_dash(folder: Path) -> None:
+    write(folder, "latency", value=0.5, floor=None, baselines={})
+    call(folder)
+    assert "| 0.50 ms | -; <= 1 |  |" in (folder / "README.md").read_text()
+
+
+def test_check_finds_a_difference_and_changes_nothing(folder: Path) -> None:
+    before = (folder / "README.md").read_text()
+    assert call(folder, "--check") == 1
+    assert (folder / "README.md").read_text() == before
+    assert call(folder) == 0
+    assert call(folder, "--check") == 0
+
+
+def test_two_results_of_one_row_are_an_error(folder: Path) -> None:
+    write(folder, "other", value=1.0, baselines={})
+    with pytest.raises(ValueError, match="simple_ms_p99"):
+        call(folder)
+
+
+def test_a_readme_without_marks_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "README.md").write_text("nothing\n")
+    assert call(folder) == 2
+    assert "README.md needs the lines" in capsys.readouterr().err
+
+
+def test_every_figure_can_be_written() -> None:
+    for figure in table.FIGURES:
+        assert figure.form.format(value=1.0)
+    assert len({figure.id for figure in table.FIGURES}) == len(table.FIGURES)

@@ -85,7 +85,7 @@ class Agreement:
             return mean
         count = len(self._judged)
         # Twice the mean difference: 1 where half of the results are worth all, half nothing.
-        varies = min(1.0, 4.0 * self._at_stake / (count * (count - 1)))
+        varies = min(1.0, 4.0 * self._at_stake / (count * count))
         return mean + (max(0.0, rank) - mean) * varies
 
     def _against_others(self, judged: Judged) -> tuple[float, float]:

@@ -18,6 +18,11 @@ class Worth(Protocol):
         ...
 
     @property
+    def late(self) -> int:
+        """Judgements that came when the refinement was not known any more."""
+        ...
+
+    @property
     def mean_value(self) -> float | None:
         """Of those, in [0, 1]."""
         ...
@@ -45,6 +50,7 @@ class PluginFigures:
     cost_s: float = 0.0
     trust: float = 0.0
     credited: int = 0
+    late: int = 0
     mean_value: float | None = None
     value_per_1000_atp: float | None = None
     agreement: float | None = None
@@ -66,6 +72,7 @@ class PluginFigures:
     def take(self, worth: Worth) -> None:
         """What it was worth in the end."""
         self.credited = worth.credited
+        self.late = worth.late
         self.mean_value = worth.mean_value
         self.value_per_1000_atp = worth.value_per_1000_atp
         self.agreement = worth.agreement
@@ -90,5 +97,5 @@ class PluginFigures:
         rate = "" if per_atp is None else f" ({per_atp:.3g} per 1000 ATP)"
         return (
             f"; {self.credited} judged, worth {self.mean_value:.2f} each{rate}, "
-            f"energy agrees {self.agreement:.2f}"
+            f"energy agrees {self.agreement:.2f}" + (f", {self.late} late" if self.late else "")
         )

@@ -153,3 +153,26 @@ def test_only_control_is_essential_and_half_a_budget_halves_the_floors() -> None
         assert {item.floor_atp for item in settings.values()} == {25.0}
     finally:
         runtime.close()
+
+
+def test_frames_matter_more_while_a_command_is_carried_out(
+    trip: Trip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    submit = trip.runtime.orchestrator.submit
+
+    def listen(plugin: str, observation: Any, **settings: Any) -> None:
+        if plugin == "vision":
+            told.append(settings["salience"])
+        submit(plugin, observation, **settings)
+
+    monkeypatch.setattr(trip.runtime.orchestrator, "submit", listen)
+    trip.go_on(12.0)
+    assert told[0] == 1.0, "nothing is known yet"
+    idle = told[-20:]
+    assert all(0.1 <= salience <= 1.0 for salience in idle)
+    assert min(idle) < 0.5
+    trip.agent.hear("go to the bathroom")
+    told.clear()
+    trip.go_on(1.0)
+    assert min(told[3:]) >= 0.5

@@ -157,12 +157,14 @@ def test_commands_without_a_robot_are_refused(tmp_path: Path, shared_data: Path)
 
 def test_a_command_cut_short_is_no_success(tmp_path: Path) -> None:
     said = ("--say", "go to the kitchen", "--say", "come back")
-    half = ("--budget", "0.5", "--policy", "edf")
+    half = ("--budget", "0.5", "--policy", "edf", "--isolation", "vision=process")
     done = sage("--mic", "none:", *said, "--duration", "1", *half, cwd=tmp_path)
     assert done.returncode == 1
     lines = (tmp_path / "runs" / "latest" / "telemetry.jsonl").read_text().splitlines()
     cycles = [line for line in map(json.loads, lines) if line["event"] == "cycle"]
     assert {cycle["pool_atp"] for cycle in cycles} == {500.0}
+    assert "vision: 0 refinements" not in done.stdout
+    assert "\nvision: " in done.stdout
     assert "the run ended before it was done" in done.stdout
     assert 'not said           "come back"' in done.stdout
     assert "0 of 2 commands done" in done.stdout

@@ -104,13 +104,14 @@ def test_what_a_plugin_was_worth_is_told_beside_what_was_shed(tmp_path: Path) ->
         ledger.finished("vision", number, 50.0, 1.0)
     ledger.credit("vision", 1, 1.0)
     ledger.credit("vision", 2, 0.5)
+    ledger.credit("vision", 99, 1.0)
     recorder(Credited(0.0, "vision", 1, 1.0, 0.75))
     for _ in range(3):
         recorder(Dropped(0.0, "vision", "shed", 0.0))
     summary = recorder.finish(interrupted=False, worth=ledger.table())
     text = summary.text()
     assert "trust 0.75; 2 judged, worth 0.75 each (7.5 per 1000 ATP)" in text
-    assert "dropped 3 shed" in text
+    assert "energy agrees 0.38, 1 late; dropped 3 shed" in text
     figures = summary.plugins["vision"]
     assert (figures.credited, figures.mean_value, figures.value_per_1000_atp) == (2, 0.75, 7.5)
 

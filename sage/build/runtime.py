@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_LATENCY_S = 0.2
 _FAILED_COMMANDS = 5
-_LEAST_SALIENCE = 0.1
+_LEAST_SALIENCE, _LEAST_SALIENCE_AT_WORK = 0.1, 0.5
 _FLOOR = 0.05  # of a cycle's pool, for each plugin
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
@@ -147,8 +147,11 @@ class Runtime:
     def take(self, observation: Observation) -> None:
         """One observation from the source: to the map, to the lanes, to the wheels."""
         if isinstance(observation.data, Frame):
+            # Who does something needs to see, however familiar the view is.
+            at_work = self.agent.doing is not None
+            least = _LEAST_SALIENCE_AT_WORK if at_work else _LEAST_SALIENCE
             for name in self._camera_plugins:
-                self.orchestrator.submit(name, observation, salience=self._salience)
+                self.orchestrator.submit(name, observation, salience=max(least, self._salience))
             return
         if self.body is None:
             return
@@ -296,7 +299,7 @@ class Runtime:
         for show in self.on_scene:
             show(observation, scene)
         if (weighed := self.memory.saw(observation, scene, pose)) is not None:
-            self._salience = min(1.0, max(_LEAST_SALIENCE, weighed.salience))
+            self._salience = min(1.0, weighed.salience)
 
     def _take_plan(self, task: ControlTask, outcome: Outcome[ActionPlan]) -> None:
         plan = outcome.result

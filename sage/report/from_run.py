@@ -76,6 +76,7 @@ def run_summary(
                 cost_s=figures.cost_s,
                 trust=figures.trust,
                 credited=figures.credited,
+                late=figures.late,
                 mean_value=figures.mean_value,
                 value_per_1000_atp=figures.value_per_1000_atp,
                 agreement=figures.agreement,

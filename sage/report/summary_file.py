@@ -11,7 +11,7 @@ number that was not finite is null in the file and None here. Texts may come fro
                  found_at: [x_m, y_m]|null, picture|null, steps: [text],
                  as_expected|null}],
      plugins: {name: {refinements, steps, saved_steps, spent_atp, returned_atp, cost_s, trust,
-                      credited, mean_value|null, value_per_1000_atp|null, agreement|null,
+                      credited, late, mean_value|null, value_per_1000_atp|null, agreement|null,
                       reasons: {reason: count}, drops: {reason: count}}},
      map: null | {bounds: [x_min, y_min, x_max, y_max], rooms: [{name, rect}], walls: [rect],
                   doors: [[x, y, width_m]], furniture: [{name, rect}]},
@@ -84,6 +84,7 @@ class PluginRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         credited: how many of its refinements were judged by what came of them.
+        late: judgements that came too late to count.
         mean_value: what those were worth, in [0, 1]; None where nobody judged it.
         value_per_1000_atp: the sum of their values over all that it spent.
         agreement: how well low energy went with high value, in [0, 1].
@@ -98,6 +99,7 @@ class PluginRecord(msgspec.Struct, frozen=True, kw_only=True):
     cost_s: Number = 0.0
     trust: Number = 0.0
     credited: int = 0
+    late: int = 0
     mean_value: Number = None
     value_per_1000_atp: Number = None
     agreement: Number = None

@@ -169,9 +169,9 @@ class Agent:
 
     @property
     def doing(self) -> Intent | None:
-        """What runs."""
-        with self._lock:
-            return self._running[1] if self._running is not None else None
+        """What runs; never waits for a skill that is deciding."""
+        running = self._running
+        return running[1] if running is not None else None
 
     def hear(self, said: str | Utterance) -> int:
         """Take in a command; returns its number, which the report will bear."""

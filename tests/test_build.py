@@ -144,13 +144,16 @@ def test_isolation_is_of_plugins_that_there_will_be(settings: Any, named: str) -
         RunConfig(**settings)
 
 
-def test_only_control_is_essential_and_half_a_budget_halves_the_floors() -> None:
-    config = RunConfig(orchestrator=OrchestratorConfig(pool_atp=500.0))
+def test_settings_reach_the_plugins_and_only_control_is_essential() -> None:
+    frame = OrchestratorConfig(pool_atp=500.0)
+    config = RunConfig(orchestrator=frame, isolation={"vision": "process"})
     runtime = build(config, clock=VirtualClock(), lockstep=True)
     try:
         settings = {n: m.settings for n, m in runtime.orchestrator.members.items()}
         assert {name for name, item in settings.items() if item.essential} == {"control"}
         assert {item.floor_atp for item in settings.values()} == {25.0}
+        tiers = {name: item.isolation for name, item in settings.items()}
+        assert tiers == {"control": "thread", "language": "thread", "vision": "process"}
     finally:
         runtime.close()
 

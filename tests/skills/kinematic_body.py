@@ -44,7 +44,7 @@ class KinematicBody:
 
     It drives straight through everything but what is ``blocked``: rooms that it cannot enter.
     It sees things, ``more`` of them and ghosts of the room that it is in. ``visited`` keeps the
-    rooms it was in.
+    rooms it was in, ``refuted`` what turned out not to be there, and which looks had seen it.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class KinematicBody:
         self.blind = blind
         self.static_map = HOME
         self.start = start
-        self.sightings = SightingMap()
+        self.refuted: list[tuple[str, tuple[int, ...]]] = []
+        self.sightings = SightingMap(on_refuted=lambda *what: self.refuted.append(what))
         self.scenes_seen = 0
         self.visited = ["living room"]
         self.orders: list[Order] = []
@@ -136,7 +137,8 @@ class KinematicBody:
             if seen and abs(bearing) < 1.0 and self.static_map.room_at(x_m, y_m) == here:
                 detections.append(Detection(label, 0.9, (0.0, 0.0, 9.0, 9.0), bearing, distance_m))
         self.scenes_seen += 1
-        self.sightings.see(Scene(self.now_s(), tuple(detections)), pose, CAMERA)
+        scene = Scene(self.now_s(), tuple(detections))
+        self.sightings.see(scene, pose, CAMERA, self.scenes_seen)
 
 
 def carry_out(skill: Skill, body: KinematicBody, limit_s: float = 900.0) -> Verdict:

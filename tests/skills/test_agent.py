@@ -157,6 +157,7 @@ def test_stop_ends_what_runs_and_what_waits(life: Life) -> None:
         ("stop", True),
     ]
     assert [report.verdict.text for report in life.agent.reports[:2]] == ["stopped"] * 2
+    assert [report.ended_by for report in life.agent.reports[:2]] == ["stop"] * 2
     assert life.phases(1) == ["heard", "understood", "failed"]
 
 

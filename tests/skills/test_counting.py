@@ -92,11 +92,11 @@ def test_a_low_thing_that_leaves_the_picture_from_close_by_is_counted() -> None:
     body = KinematicBody({**HOLDERS, **FRUITS})
     seen = body.sightings.see
 
-    def see(scene: Scene, pose: Pose, camera: CameraModel) -> None:
+    def see(scene: Scene, pose: Pose, camera: CameraModel, refinement: int | None = None) -> None:
         if body.scenes_seen % 4:
             things = tuple(thing for thing in scene.detections if thing.label != "banana")
             scene = Scene(scene.captured_s, things)
-        seen(scene, pose, camera)
+        seen(scene, pose, camera, refinement)
 
     body.sightings.see = see  # type: ignore[method-assign]
     assert carry_out(count(body, "fruits", "kitchen"), body).count == 2

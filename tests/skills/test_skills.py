@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sage.skills.body import DriveTo, Hold
+from sage.skills.counting import count
 from sage.skills.intent import Intent
 from sage.skills.skills import approach, come_back, find, go_to_room, skill_for, stand_still
-from sage.values import Pose
-from tests.skills.kinematic_body import HOME, Ghost, KinematicBody, carry_out
+from sage.values import Detection, Pose, Scene
+from tests.skills.kinematic_body import CAMERA, HOME, Ghost, KinematicBody, carry_out
 
 FRIDGE, SOFA, BED = (8.2, 3.2), (4.0, 3.4), (1.0, 7.0)
 COKE, PERSON = (8.0, 2.6), (6.0, 1.0)
@@ -159,6 +160,49 @@ def test_find_goes_on_to_the_real_one_after_a_ghost() -> None:
     verdict = carry_out(find(body, "coke"), body)
     assert verdict.done
     assert verdict.found_at == pytest.approx(COKE, abs=0.2)
+
+
+def test_who_saw_what_is_not_there_is_told() -> None:
+    body = KinematicBody({"fridge": FRIDGE, "coke": (3.5, 1.4)})
+    skill = find(body, "coke")
+    while body.pose().distance_to(3.5, 1.4) > 1.0:
+        body.obey(next(skill))
+    del body.things["coke"]  # so that was something else
+    latest = body.scenes_seen
+    assert carry_out(skill, body).used == ()
+    ((label, looks),) = body.refuted
+    assert label == "coke"
+    assert looks == tuple(range(latest - 7, latest + 1))
+
+
+def test_find_says_by_which_sighting_it_went() -> None:
+    body = KinematicBody({"fridge": FRIDGE, "coke": COKE})
+    (used,) = carry_out(find(body, "coke"), body).used
+    assert used.label == "coke"
+    assert used.refinements[-1] == body.scenes_seen
+
+
+def test_what_could_not_be_looked_at_is_not_refuted() -> None:
+    body = KinematicBody({"coke": (5.5, 1.0)}, start=Pose(4.2, 1.0, 0.0))
+    body.sightings.see(
+        Scene(0.0, tuple(Detection("coke", 0.9, (0.0, 0.0, 9.0, 9.0), 0.0, 1.3) for _ in range(5))),
+        body.start,
+        CAMERA,
+        1,
+    )
+    body.blocked = ("kitchen",)
+    carry_out(stand_still(body), body)
+    assert not carry_out(find(body, "coke"), body).done
+    assert body.refuted == []
+
+
+def test_approach_and_count_say_which_sightings_they_used() -> None:
+    body = KinematicBody({"fridge": FRIDGE, "coke": COKE})
+    (fridge,) = carry_out(approach(body, "fridge"), body).used
+    assert (fridge.label, bool(fridge.refinements)) == ("fridge", True)
+    counted = carry_out(count(body, "coke", "kitchen"), body)
+    assert [thing.label for thing in counted.used] == ["coke"] * (counted.count or 0)
+    assert counted.count == 1
 
 
 def test_find_looks_in_the_named_room_only() -> None:

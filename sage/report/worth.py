@@ -42,7 +42,8 @@ def worth_table(summary: RunSummary | None, digest: Digest) -> str:
     rows = "".join(_row(name, records[name]) for name in sorted(records))
     return (
         "<figure><figcaption>What it was worth</figcaption>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        '<div class="scroll" tabindex="0" role="region" aria-label="What it was worth">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         '<p class="note">Value: 1 did all that was hoped for, 0 misled, by what came of commands, '
         "sightings and plans. Energy agrees: 1 where the lower energy was always worth "
         "more.</p></figure>"

@@ -117,7 +117,7 @@ class LanguagePlugin(IRPPlugin[LanguageState, Meaning]):
         text = observation.data.text
         if not isinstance(text, str):
             raise PluginError(f"language: the utterance's text is {text!r:.60}, no text")
-        return LanguageState(self._parser.begin(text), observation.captured_s)
+        return LanguageState(self._parser.unread(text), observation.captured_s)
 
     def step(self, state: LanguageState) -> LanguageState:
         """Fill the open slots, commit the most certain, open what became doubtful."""

@@ -12,9 +12,10 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +32,7 @@ from models.language.forms import (
     read,
 )
 from models.language.words import MAX_TOKENS, WordTokenizer
+from models.language.words import PAD_ID as NO_WORD_ID
 from sage.skills.entities import Tagged, tag
 from sage.skills.meaning import UNKNOWN, Entity, Meaning
 
@@ -52,9 +54,10 @@ _DOUBTFUL_NLL: Final = math.log(2.0)
 _CANDIDATES: Final = 64
 _CHOICES: Final = 4
 _AT_ONCE: Final = 12  # commands in one run of the network: what fits the processor's cache
+_NOTHING: Final = Tagged((), ())
 _MASKS: Final = np.full(SLOTS, MASK_ID, np.int64)
 _UNDECIDED: Final = np.full(SLOTS, math.log(len(VOCABULARY)), np.float32)
-_SLOT_NUMBERS: Final = tuple(range(SLOTS))
+_ROWS: Final = np.arange(SLOTS)[:, None]
 _UNKNOWN_FORM: Final = (UNKNOWN_ID, *[PAD_ID] * (SLOTS - 1))
 _WHEN_NEGATED: Final = (_UNKNOWN_FORM, encode(("(", "stop", ")")))
 _GREETING: Final = re.compile(
@@ -70,28 +73,29 @@ _NEGATION: Final = re.compile(
 class Draft:
     """A command being read.
 
-    ``tokens`` are numbers of word pieces, none where there is nothing to read; ``slots`` (SLOTS,)
-    int64 is what of the form the next step sees, masks among it; ``form`` the chunks that it would
-    answer now; ``nll`` (SLOTS,) the negative log-likelihood of each of them when it was chosen;
-    ``energy`` the sum of these in nats, the form's end included; ``log_probs`` (SLOTS, chunks) the
-    last distribution; ``meaning`` (width,) the [CLS] vector.
+    ``tokens`` are numbers of word pieces, () where there is nothing to read and None where nobody
+    has looked yet; ``slots`` (SLOTS,) int64 is what of the form the next step sees, masks among
+    it; ``form`` the chunks that it would answer now; ``nll`` (SLOTS,) the negative log-likelihood
+    of each of them when it was chosen; ``energy`` the sum of these in nats, the form's end
+    included; ``log_probs`` (SLOTS, chunks) the last distribution; ``meaning`` (width,) the [CLS]
+    vector.
     """
 
+    steps: int  # first: states of two steps are told apart by it, at once
     text: str
     tagged: Tagged
-    tokens: tuple[int, ...]
+    tokens: tuple[int, ...] | None
     slots: Int64Array
     form: tuple[int, ...]
     nll: Float32Array
     energy: float
     log_probs: Float32Array
     meaning: Float32Array
-    steps: int
 
     @property
     def readable(self) -> bool:
         """Whether there are words, and no more of them than a command can have."""
-        return bool(self.tokens)
+        return self.tokens != ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,58 +145,76 @@ class Parser:
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "parser") if threads > 1 else None
 
-    def begin(self, text: str) -> Draft:
-        """A wholly masked form for these words."""
-        tagged = tag(text) if len(text) <= MAX_CHARS else Tagged((), ())
-        ids = self._tokenizer.encode(without_greeting(tagged.words))
-        if not tagged.words or len(ids) == MAX_TOKENS:
-            ids = ()
+    def unread(self, text: str) -> Draft:
+        """A wholly masked form for a text whose words are looked at when the first step comes."""
         return Draft(
             text=text,
-            tagged=tagged,
-            tokens=ids,
+            tagged=_NOTHING,
+            tokens=None,
             slots=_MASKS,
             form=_UNKNOWN_FORM,
             nll=_UNDECIDED,
-            energy=2.0 * math.log(len(VOCABULARY)) if ids else 0.0,
+            energy=2.0 * math.log(len(VOCABULARY)),
             log_probs=np.zeros((0, 0), np.float32),
             meaning=np.zeros(0, np.float32),
             steps=0,
         )
 
+    def begin(self, text: str) -> Draft:
+        """A wholly masked form for these words."""
+        return self._read(self.unread(text))
+
+    def _read(self, draft: Draft) -> Draft:
+        if draft.tokens is not None:
+            return draft
+        tagged = tag(draft.text) if len(draft.text) <= MAX_CHARS else _NOTHING
+        ids = self._tokenizer.encode(without_greeting(tagged.words))
+        if not tagged.words or len(ids) == MAX_TOKENS:
+            return replace(draft, tagged=tagged, tokens=(), energy=0.0)
+        return replace(draft, tagged=tagged, tokens=ids)
+
     def improve(self, draft: Draft) -> Draft:
         """One step: predict, fill, commit."""
-        return self.improve_all([draft])[0]
+        return self._improved([self._read(draft)])[0]
 
     def improve_all(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """One step of each; what comes out does not depend on the others."""
-        after = [replace(one, steps=one.steps + 1) if not one.readable else one for one in drafts]
-        # Those of one length side by side, so that little is padded; the longest first, so that
-        # no thread is left with much when the others are done.
-        order = [index for index, one in enumerate(drafts) if one.readable]
-        order.sort(key=lambda index: -len(drafts[index].tokens))
-        size = max(1, min(_AT_ONCE, -(-len(order) // self._threads)))
+        """One step of each; what comes out does not depend on the others.
+
+        Words are looked at here while the network reads the commands before.
+        """
+        # Those of about one length side by side, so that little is padded; the longest first, so
+        # that no thread is left with much when the others are done.
+        order = sorted(range(len(drafts)), key=lambda index: -len(drafts[index].text))
+        rounds = -(-len(order) // (_AT_ONCE * self._threads))
+        size = max(1, -(-len(order) // (rounds * self._threads or 1)))
         parts = [order[start : start + size] for start in range(0, len(order), size)]
-
-        def improved(part: list[int]) -> list[Draft]:
-            return self._improved([drafts[index] for index in part])
-
-        results: Iterable[list[Draft]]
-        if self._pool is None or len(parts) < 2:
-            results = map(improved, parts)
-        else:
-            results = self._pool.map(improved, parts)
+        pool = self._pool if len(parts) > 1 else None
+        results: list[Callable[[], list[Draft]]] = []
+        for part in parts:
+            read = [self._read(drafts[index]) for index in part]
+            if pool is None:
+                results.append(partial(self._improved, read))
+            else:
+                results.append(pool.submit(self._improved, read).result)
+        after = list(drafts)
         for part, result in zip(parts, results, strict=True):
-            for index, draft in zip(part, result, strict=True):
+            for index, draft in zip(part, result(), strict=True):
                 after[index] = draft
         return after
 
     def _improved(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """One step of a few, in one run of the network."""
-        count = len(drafts)
-        tokens = np.zeros((count, max(len(one.tokens) for one in drafts)), np.int64)
-        for row, one in enumerate(drafts):
-            tokens[row, : len(one.tokens)] = one.tokens
+        """One step of a few, in one run of the network for those that are readable."""
+        after = {id(one): replace(one, steps=one.steps + 1) for one in drafts if not one.readable}
+        asked = [one for one in drafts if one.readable]
+        if asked:
+            after.update(zip(map(id, asked), self._asked(asked), strict=True))
+        return [after[id(one)] for one in drafts]
+
+    def _asked(self, drafts: Sequence[Draft]) -> list[Draft]:
+        commands = [one.tokens or () for one in drafts]
+        tokens = np.full((len(drafts), max(map(len, commands))), NO_WORD_ID, np.int64)
+        for row, command in enumerate(commands):
+            tokens[row, : len(command)] = command
         before = np.array([one.slots for one in drafts])
         out = self.backend.infer({"tokens": tokens, "slots": before})
         log_probs = np.maximum(out["log_probs"], _NEVER)
@@ -238,7 +260,7 @@ class Parser:
             form = _UNKNOWN_FORM
         if form == draft.form:
             return draft
-        nll = -draft.log_probs[_SLOT_NUMBERS, form]
+        nll = -draft.log_probs[_ROWS[:, 0], form]
         slots = np.where(draft.slots == form, draft.slots, MASK_ID)
         energy = float(nll[: _used(form)].sum(dtype=np.float64))
         return replace(draft, form=form, nll=nll, energy=energy, slots=slots)
@@ -308,6 +330,8 @@ def matching(form: tuple[str, ...], entities: tuple[Entity, ...]) -> tuple[Entit
 
     "go to the cabinet go to the cabinet and get the coke" names one cabinet.
     """
+    if len(entities) < 2:
+        return entities
     wanted = Counter(token.strip("<>") for token in form if token.startswith("<"))
     had = Counter(entity.sort for entity in entities)
     kept: list[Entity] = []
@@ -343,7 +367,8 @@ def _used(form: tuple[int, ...]) -> int:
 
 def _nll(log_probs: Float32Array, form: tuple[int, ...]) -> float:
     """Negative log-likelihood of a form, its end included, in nats."""
-    return -float(log_probs[_SLOT_NUMBERS, form][: _used(form)].sum(dtype=np.float64))
+    at = log_probs.item
+    return -sum([at(slot, form[slot]) for slot in range(_used(form))])
 
 
 def _at(log_probs: Float32Array, chunks: Int64Array) -> Float32Array:
@@ -375,11 +400,11 @@ def _forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
     Best-first over the lattice of each slot's next choice (Lawler 1972), cut after a few.
     """
     top = np.argpartition(log_probs, -_CHOICES, axis=1)[:, -_CHOICES:]
-    values = np.take_along_axis(log_probs, top, 1)
+    values = log_probs[_ROWS, top]
     ranked = np.argsort(-values, axis=1, kind="stable")
-    order = np.take_along_axis(top, ranked, 1).tolist()
-    sorted_ = np.take_along_axis(values, ranked, 1)
-    costs = (sorted_[:, :1] - sorted_).tolist()
+    order = top[_ROWS, ranked].tolist()
+    values = values[_ROWS, ranked]
+    costs = (values[:, :1] - values).tolist()
     start: tuple[int, ...] = (0,) * SLOTS
     heap: list[tuple[float, tuple[int, ...]]] = [(0.0, start)]
     seen = {start}

@@ -44,7 +44,7 @@ class Layer(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.heads = config.heads
+        self.width, self.heads = config.width, config.heads
         self.norm_attention = nn.LayerNorm(config.width)
         self.projection = nn.Linear(config.width, 3 * config.width)
         self.output = nn.Linear(config.width, config.width)
@@ -63,15 +63,15 @@ class Layer(nn.Module):
             bias: (N, 1, 1, T), added to the attention's scores.
             asked: takes the positions that are wanted from (N, T, ...); all of them without it.
         """
-        width = x.shape[-1]
+        width, size = self.width, self.width // self.heads
         query, key, value = self.projection(self.norm_attention(x)).split(width, -1)
         if asked is not None:
             x, query = asked(x), asked(query)
         query, key, value = (
-            part.reshape(part.shape[0], -1, self.heads, width // self.heads).transpose(1, 2)
+            part.reshape(x.shape[0], -1, self.heads, size).transpose(1, 2)
             for part in (query, key, value)
         )
-        scores = query @ key.transpose(-2, -1) * (width // self.heads) ** -0.5
+        scores = query @ key.transpose(-2, -1) * size**-0.5
         if bias is not None:
             scores = scores + bias
         mixed = (self.dropout(scores.softmax(-1)) @ value).transpose(1, 2)

@@ -16,6 +16,8 @@ from sage.irp.plugin import Invariants, IRPPlugin
 from sage.irp.refine import NO_CONTEXT, Refinement, unchanged
 from sage.irp.trajectory import Outcome
 
+_BATCH_TOLERANCE = 0.05  # of a curve's largest energy
+
 
 def check_plugin(
     factory: Callable[[], IRPPlugin[Any, Any]],
@@ -52,6 +54,8 @@ def check_plugin(
         except Exception as error:
             found = [f"raised {type(error).__name__}: {error}"]
         faults += [f"observation {number}: {fault}" for fault in found]
+    if not faults and callable(getattr(plugin, "step_batch", None)):
+        faults += _batch_faults(plugin, observations, steps)
     now = _attributes(plugin)
     if (
         now.keys() != kept.keys()
@@ -147,6 +151,39 @@ def _loop_faults(plugin: IRPPlugin[Any, Any], observation: Any) -> list[str]:
             "the same observation gives another energy curve: keep randomness in the state"
         )
     return faults
+
+
+def _batch_faults(plugin: Any, observations: list[Any], steps: int) -> list[str]:
+    """All observations stepped together: as many states, in their order, with energies as alone.
+
+    Arithmetic may round otherwise in a batch, so curves may differ by a part of their height.
+    """
+    curves = [_run(plugin, observation).trajectory.energies[:steps] for observation in observations]
+    states = [plugin.init_state(observation, NO_CONTEXT) for observation in observations]
+    faults: list[str] = []
+    for index in range(steps):
+        before = copy.deepcopy(states)
+        try:
+            after = list(plugin.step_batch(states))
+            if len(after) != len(states):
+                return [f"step_batch gave {len(after)} states for {len(states)}"]
+            if not unchanged(before, states):
+                return [f"step_batch changed the states that it was given (step {index})"]
+            states = [plugin.project(state) for state in after]
+            energies = [plugin.energy(state) for state in states]
+        except Exception as error:
+            return [f"step_batch raised {type(error).__name__}: {error} (step {index})"]
+        for number, (curve, energy) in enumerate(zip(curves, energies, strict=True)):
+            if index < len(curve):
+                allowed = _BATCH_TOLERANCE * max(map(abs, curve))
+                if not abs(energy - curve[index]) <= allowed:
+                    faults.append(
+                        f"observation {number}: step_batch leads to energy {energy:g}, step to "
+                        f"{curve[index]:g} (step {index}): a result must not depend on its company"
+                    )
+        if faults:
+            return faults
+    return []
 
 
 def _run(plugin: IRPPlugin[Any, Any], observation: Any) -> Outcome[Any]:

@@ -15,9 +15,11 @@ class Meter:
     """What one refinement was granted and has spent, in ATP.
 
     ``atp_per_s`` converts measured lane time: 1 ATP is (cycle period x lanes) / 1000 seconds.
+    ``overdraws`` lets a step begin while anything is left, even where it may cost more: nobody
+    else could use the rest, and what is overdrawn becomes a debt of the next cycle.
     """
 
-    __slots__ = ("atp_per_s", "granted_atp", "spent_atp")
+    __slots__ = ("atp_per_s", "granted_atp", "overdraws", "spent_atp")
 
     def __init__(self, granted_atp: float = math.inf, *, atp_per_s: float = 1.0) -> None:
         if math.isnan(granted_atp) or granted_atp < 0.0:
@@ -27,6 +29,7 @@ class Meter:
         self.granted_atp = granted_atp
         self.spent_atp = 0.0
         self.atp_per_s = atp_per_s
+        self.overdraws = False
 
     @property
     def remaining_atp(self) -> float:
@@ -44,5 +47,6 @@ class Meter:
         self.spent_atp += cost_s * self.atp_per_s
 
     def affords_s(self, cost_s: float) -> bool:
-        """Whether a step of ``cost_s`` seconds fits into what remains."""
-        return cost_s * self.atp_per_s <= self.granted_atp - self.spent_atp
+        """Whether a step of ``cost_s`` seconds may begin: it fits into what remains."""
+        left_atp = self.granted_atp - self.spent_atp
+        return left_atp > 0.0 and (self.overdraws or cost_s * self.atp_per_s <= left_atp)

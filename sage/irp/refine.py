@@ -48,6 +48,7 @@ class Refinement(Generic[S, R]):
         deadline_s: the time by which the answer must be there. The first step runs even if it
             has passed.
         expected_step_s: what a step is expected to cost before one was measured.
+        answer_s: what reading the answer takes: so much is left before the deadline.
         on_step: watches each finished step; one that raises is logged and not called again.
         stopwatch: measures what a step costs, in seconds.
 
@@ -89,6 +90,7 @@ class Refinement(Generic[S, R]):
         clock: _Clock | None = None,
         deadline_s: float | None = None,
         expected_step_s: float | None = None,
+        answer_s: float = 0.0,
         on_step: Callable[[StepRecord], None] | None = None,
         stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -100,6 +102,8 @@ class Refinement(Generic[S, R]):
             raise ConfigError(
                 f"expected_step_s must be finite and not negative, got {expected_step_s}"
             )
+        if not 0.0 <= answer_s < math.inf:
+            raise ConfigError(f"answer_s must be finite and not negative, got {answer_s}")
         self.identity = next(_identities)
         self.meter = meter if meter is not None else Meter()
         self.energies: list[float] = []
@@ -110,7 +114,7 @@ class Refinement(Generic[S, R]):
         self._context = context
         self._policy = policy if policy is not None else plugin.halting
         self._clock = clock
-        self._deadline_s = deadline_s
+        self._deadline_s = None if deadline_s is None else deadline_s - answer_s
         self._next_step_s = expected_step_s
         self._on_step = on_step
         self._stopwatch = stopwatch
@@ -125,6 +129,11 @@ class Refinement(Generic[S, R]):
     def done(self) -> bool:
         """Whether it has ended; ``outcome`` is set then."""
         return self.outcome is not None
+
+    @property
+    def next_step_s(self) -> float:
+        """What its next step is expected to cost, in seconds; 0 while nothing is known."""
+        return self._next_step_s or 0.0
 
     def cancel(self) -> None:
         """End before the next step, with the best answer so far; safe from any thread."""
@@ -249,7 +258,7 @@ class Refinement(Generic[S, R]):
             if self._clock.now_s() + cost_s > self._deadline_s:
                 return HaltReason.DEADLINE
         meter = self.meter
-        if meter.spent_atp >= meter.granted_atp or not meter.affords_s(cost_s):
+        if not meter.affords_s(cost_s):
             return HaltReason.BUDGET
         return None
 

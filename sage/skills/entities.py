@@ -120,6 +120,10 @@ _PATTERNS: Final[tuple[tuple[str, Callable[[re.Match[str]], str], str], ...]] = 
     ("whattosay", lambda m: "something about yourself", r"something about yourself|about yourself"),
     ("whattosay", lambda m: "hello", r"(?<=\w )(?:hello|hi there)"),
 )
+# Every pattern holds one of these, and most commands none.
+_CUES: Final = re.compile(
+    r"arm|hand|point|wav|time|day|date|joke|name|who you are|yourself|hello|hi there"
+)
 _COMPILED: Final = tuple(
     (sort, name, re.compile(rf"(?<![\w']){pattern.strip()}(?![\w'])"))
     for sort, name, pattern in _PATTERNS
@@ -162,6 +166,8 @@ def without_restarts(words: list[str]) -> list[str]:
 
     "go to the go to the kitchen" is "go to the kitchen"; at most six words are looked back at.
     """
+    if len(set(words)) == len(words):
+        return words
     out: list[str] = []
     for word in words:
         out.append(word)
@@ -216,6 +222,9 @@ def _pieces(words: list[str]) -> Iterator[tuple[str, Entity | None]]:
 
 def _phrases(words: list[str]) -> dict[int, tuple[int, str, str]]:
     """Gestures and texts to say: word index to (words covered, sort, name)."""
+    text = " ".join(words)
+    if _CUES.search(text) is None:
+        return {}
     starts: dict[int, int] = {}
     ends: dict[int, int] = {}
     position = 0
@@ -224,7 +233,6 @@ def _phrases(words: list[str]) -> dict[int, tuple[int, str, str]]:
         position += len(word)
         ends[position] = index
         position += 1
-    text = " ".join(words)
     spans: dict[int, tuple[int, str, str]] = {}
     taken: set[int] = set()
     for sort, name, pattern in _COMPILED:
@@ -247,10 +255,10 @@ def _named(span: tuple[str, ...]) -> Named | None:
     ``sort`` is that of an entity here. An article never begins a name, and one letter wrong is
     forgiven in long words.
     """
-    if span[0] in _ARTICLES or span[-1] in ("'s", "of") or any("<" in word for word in span):
+    if span[0] in _ARTICLES or span[-1] in ("'s", "of"):
         return None
     phrase = " ".join(span)
-    if phrase in _NOT_ALONE:
+    if "<" in phrase or phrase in _NOT_ALONE:
         return None
     found = look_up(phrase)
     if found is None and len(span) <= 2 and len(phrase) >= _MIN_SLIP_CHARS:
@@ -265,25 +273,28 @@ def _named(span: tuple[str, ...]) -> Named | None:
 
 def _slipped(word: str) -> Named | None:
     """A long name with one letter wrong; blanks do not count."""
-    for known in _LONG_NAMES:
-        if known[0] == word[0] and one_slip(word, known):
+    for known in _LONG_NAMES.get(word[0], ()):
+        if abs(len(known) - len(word)) <= 1 and one_slip(word, known):
             return look_up(known)
     return None
 
 
-def _long_names() -> tuple[str, ...]:
+def _long_names() -> dict[str, tuple[str, ...]]:
+    """By their first letter."""
     from sage.ontology import CATEGORIES, OBJECTS, ROOM_NAMES, furniture_names
 
     names = [*ROOM_NAMES, *furniture_names(), *OBJECTS, *CATEGORIES, *_PEOPLE]
     names += ["refrigerator", "hallway", "bookcase"]
-    return tuple(
-        dict.fromkeys(
-            form
-            for name in names
-            for form in (name.replace(" ", ""), name.replace(" ", "") + "s")
-            if len(form) >= _MIN_SLIP_CHARS
-        )
+    forms = dict.fromkeys(
+        form
+        for name in names
+        for form in (name.replace(" ", ""), name.replace(" ", "") + "s")
+        if len(form) >= _MIN_SLIP_CHARS
     )
+    return {
+        letter: tuple(form for form in forms if form[0] == letter)
+        for letter in {form[0] for form in forms}
+    }
 
 
 def _people() -> dict[str, str]:

@@ -6,6 +6,7 @@ import itertools
 import random
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from sage.irp import HaltPolicy, HaltReason, PluginError, check_plugin
-from tests.doubles import Descent, Vector
+from tests.doubles import Broken, Descent, Vector
 
 OBSERVATIONS = [[1.0, -0.5], [0.25, 4.0], [0.1, 0.9]]
 
@@ -27,6 +28,7 @@ def faults(plugin: Any, observations: list[Any] | None = None) -> str:
 def test_a_good_plugin_passes() -> None:
     check_plugin(Descent, OBSERVATIONS)
     check_plugin(Descent, iter(OBSERVATIONS), steps=1)
+    check_plugin(Batched, OBSERVATIONS)
 
 
 def test_a_good_plugin_may_settle_and_hold_models_and_configs() -> None:
@@ -87,6 +89,33 @@ class MutatesTheObservation(Descent):
         state = Vector(np.array(observation))
         observation[0] = 0.0
         return state
+
+
+class Batched(Descent):
+    def step_batch(self, states: Sequence[Vector]) -> list[Vector]:
+        return [self.step(state) for state in states]
+
+
+class ForgetsInBatch(Batched):
+    def step_batch(self, states: Sequence[Vector]) -> list[Vector]:
+        return super().step_batch(states)[:-1]
+
+
+class TurnsInBatch(Batched):
+    def step_batch(self, states: Sequence[Vector]) -> list[Vector]:
+        return super().step_batch(states)[::-1]
+
+
+class MutatesInBatch(Batched):
+    def step_batch(self, states: Sequence[Vector]) -> list[Vector]:
+        for state in states:
+            state.values[0] = 0.0
+        return super().step_batch(states)
+
+
+class RaisesInBatch(Batched):
+    def step_batch(self, states: Sequence[Vector]) -> list[Vector]:
+        raise Broken("several are too many")
 
 
 class NotIdempotent(Descent):
@@ -226,6 +255,10 @@ BREACHES = [
     (NanEnergy, "the refinement failed: .*energy is nan"),
     (TextEnergy, "the refinement failed: TypeError"),
     (SettlesWrongly, "settled.. must return FEASIBLE, STABLE or None, got False"),
+    (ForgetsInBatch, "step_batch gave 2 states for 3"),
+    (TurnsInBatch, "observation 0: step_batch leads to energy .*must not depend on its company"),
+    (MutatesInBatch, "step_batch changed the states"),
+    (RaisesInBatch, "step_batch raised Broken: several are too many"),
     (Incomparable, "does not equal its copy"),
 ]
 

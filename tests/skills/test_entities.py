@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sage.ontology import CATEGORIES, OBJECTS, PEOPLE, ROOM_NAMES, furniture_names
+from sage.skills import entities
 from sage.skills.entities import CLASS_TOKENS, plain_words, tag
 from sage.skills.meaning import Entity
 
@@ -95,3 +98,18 @@ def test_people_in_general_are_no_names() -> None:
 def test_case_punctuation_and_accents_do_no_harm() -> None:
     assert plain_words("Café, DON\u2019T  go--now!") == ["café", "don't", "go", "now"]
     assert plain_words("a_b 3.5 \u202e\x00 ok") == ["a", "b", "3", "5", "ok"]
+
+
+@pytest.mark.parametrize("index", range(len(entities._COMPILED)))
+@given(data=st.data())
+@settings(max_examples=40)
+def test_no_gesture_or_text_to_say_is_without_a_cue(index: int, data: st.DataObject) -> None:
+    """What is looked at first lets through all that the patterns find."""
+    said = data.draw(st.from_regex(entities._COMPILED[index][2].pattern, fullmatch=False))
+    assert entities._CUES.search(said)
+
+
+def test_words_that_are_said_once_stay_as_they_are() -> None:
+    words = ["go", "to", "the", "sink"]
+    assert entities.without_restarts(words) == words
+    assert entities.without_restarts(["go", "to", "the", "go", "to", "the", "sink"]) == words

@@ -14,12 +14,15 @@ import socket
 import sys
 import time
 import traceback
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from orchestrator.isolation import protocol
-from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
+from orchestrator.isolation.codec import Bytes, CodecError, Decoder, Extent, encode
 from orchestrator.isolation.protocol import (
     Answered,
     Ask,
@@ -34,7 +37,7 @@ from orchestrator.isolation.protocol import (
     Stepped,
     Where,
 )
-from orchestrator.isolation.shared import ANSWER, SharedSlots, result_slots
+from orchestrator.isolation.shared import ANSWER, SharedSlots
 from sage.irp.errors import PluginError, SageError
 from sage.irp.halting import HaltReason
 from sage.irp.plugin import IRPPlugin
@@ -46,8 +49,8 @@ _MOST_SETTLED = (None, HaltReason.FEASIBLE, HaltReason.STABLE)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve; arguments: socket, shared memory, size and number of its slots, parent's pid."""
-    channel, memory, slot_bytes, pairs, parent = map(int, arguments)
+    """Serve; arguments: socket, shared memory, its slots' size, refinements kept, parent."""
+    channel, memory, slot_bytes, kept, parent = map(int, arguments)
     # Even in a loop that never releases the interpreter lock, the kernel ends us with our parent.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would take longer than a restart
     with contextlib.suppress(OSError):  # if the machine runs out of memory, rather us
         Path("/proc/self/oom_score_adj").write_text("500")
-    slots = SharedSlots(memory, slot_bytes, pairs)
+    slots = SharedSlots(memory, slot_bytes, kept)
     os.close(memory)
     with socket.socket(fileno=channel) as connection:
         link = _Link(connection, slots)
@@ -81,6 +84,7 @@ class _Link:
         self._expected_s = math.inf
         self._replied_s = -math.inf
         self._received_s = 0.0
+        self._leases: dict[int, weakref.ref[Bytes]] = {}
 
     def receive(self) -> Request:
         self._waiter.wait(3600.0, self._expected_s)
@@ -103,8 +107,22 @@ class _Link:
         return time.perf_counter() - self._received_s
 
     def value(self, where: Where | None) -> Any:
+        """What the runtime laid down; arrays in a leased slot are read where they lie."""
         assert where is not None
-        return self._decoder.decode(self.slots[where.slot], Extent(where.arrays, where.tree))
+        slot, extent = self.slots[where.slot], Extent(where.arrays, where.tree)
+        if not where.arrays or where.slot not in self.slots.leased:
+            return self._decoder.decode(slot, extent)
+        # All views of it have this very array as their base: it lives as long as any of them.
+        lying = np.frombuffer(slot.data[: where.arrays], np.uint8)
+        self._leases[where.slot] = weakref.ref(lying)
+        return self._decoder.decode(slot, extent, lying)
+
+    def held(self) -> list[int]:
+        """The slots whose arrays are still in use."""
+        leases = self._leases
+        for slot in [slot for slot, lease in leases.items() if lease() is None]:
+            del leases[slot]
+        return list(leases)
 
     def put(self, value: Any, slot: int) -> Where:
         arrays, tree = encode(value, self.slots[slot])
@@ -120,7 +138,7 @@ def _open(link: _Link) -> IRPPlugin[Any, Any] | None:
         plugin = _make(request, link)
         link.send(_ready(plugin))
     except Exception as error:
-        link.send(Failed(0, 0.0, type(error).__name__, _described(error)))
+        link.send(Failed(0, 0.0, [], type(error).__name__, _described(error)))
         return None
     if request.memory_mb is not None:
         _limit_memory(request.memory_mb)
@@ -174,14 +192,20 @@ class _Server:
         while True:
             request = link.receive()
             assert not isinstance(request, Open)
+            number = request.number
+            reply: Reply | None = None
             try:
-                reply = self._step(request) if isinstance(request, Step) else self._told(request)
+                if isinstance(request, Step):
+                    moved = self._step(request)
+                    reply = Stepped(number, link.took_s, link.held(), moved)
+                else:
+                    plain, value = self._told(request)
+                    reply = Answered(number, link.took_s, link.held(), plain, value)
             except Exception as error:
-                kind = type(error).__name__
-                reply = Failed(request.number, link.took_s, kind, _described(error))
-            link.send(reply)
+                failure = type(error).__name__, _described(error)
+            link.send(reply or Failed(number, link.took_s, link.held(), *failure))
 
-    def _step(self, request: Step) -> Reply:
+    def _step(self, request: Step) -> list[Moved]:
         states, plugin = self._states, self._plugin
         for state in request.forget_states:
             states.pop(state, None)
@@ -198,8 +222,7 @@ class _Server:
             after = list(plugin.step_batch(before))
             if len(after) != len(before):
                 raise PluginError(f"step_batch made {len(after)} states of {len(before)}")
-        moved = list(map(self._moved, request.moves, before, after))
-        return Stepped(request.number, self._link.took_s, moved)
+        return list(map(self._moved, request.moves, before, after))
 
     def _moved(self, move: Move, before: Any, after: Any) -> Moved:
         plugin = self._plugin
@@ -221,9 +244,9 @@ class _Server:
 
     def _published(self, move: Move, energy: float, state: Any) -> Where | None:
         """The result where it is the best so far: it lies beside the last one, not over it."""
-        if move.pair < 0:
+        if move.place < 0:
             return None
-        slots = result_slots(move.pair)
+        slots = self._link.slots.results(move.place)
         best, last = self._best.get(move.refinement, (math.inf, slots[1]))
         if not energy < best:
             return None
@@ -236,7 +259,7 @@ class _Server:
         self._best[move.refinement] = energy, slot
         return result
 
-    def _told(self, request: Ask) -> Reply:
+    def _told(self, request: Ask) -> tuple[Any, Where | None]:
         plugin, what = self._plugin, request.what
         plain: Any = None
         value: Where | None = None
@@ -260,7 +283,7 @@ class _Server:
             else:
                 self._answer = 2 * ANSWER + 1 - self._answer
                 value = self._link.put(plugin.result(*states), self._answer)
-        return Answered(request.number, self._link.took_s, plain, value)
+        return plain, value
 
 
 def _described(error: Exception) -> str:

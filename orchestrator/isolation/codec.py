@@ -1,10 +1,11 @@
 """Values as bytes, for a plugin in a process of its own. Nothing is ever unpickled.
 
 A message is the raw bytes of its arrays, each at a multiple of 64, and then a msgpack tree: atoms
-as they are, everything else as a list that begins with a tag. Whoever decodes first copies the
-message out of shared memory, so that nobody can change what has been checked; arrays are views of
-that copy. Dataclasses, named tuples and enums travel as ``module:qualname``; a receiver that does
-not trust the sender finds only those whose module it has imported itself.
+as they are, everything else as a list that begins with a tag. A message is first copied out of
+shared memory, so that nobody can change what has been checked, and arrays are views of that copy;
+only whoever trusts the sender may read arrays where they lie, for as long as it holds them.
+Dataclasses, named tuples and enums travel as ``module:qualname``; a receiver that does not trust
+the sender finds only those whose module it has imported itself.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class _Plan(NamedTuple):
 
 
 _plans: dict[type, _Plan] = {}
+_codes: dict[np.dtype[Any], str] = {}
+_dtypes: dict[str, np.dtype[Any]] = {}
 
 
 def encode(value: Any, slot: Bytes) -> Extent:
@@ -115,12 +118,11 @@ class _Lowering:
         return node
 
     def _array(self, value: npt.NDArray[Any]) -> list[Any]:
-        if value.dtype.kind not in _NUMBERS:
-            raise CodecError(f"arrays of {value.dtype} cannot be carried; numbers and truths can")
+        code = _codes.get(value.dtype) or _code(value.dtype)
         offset = self.end
         self._arrays.append((offset, value))
         self.end = -(-(offset + value.nbytes) // _ALIGNED) * _ALIGNED
-        return [_ARRAY, value.dtype.str, offset, *value.shape]
+        return [_ARRAY, code, offset, *value.shape]
 
     def _unusual(self, value: Any, kind: type, depth: int) -> Any:
         if isinstance(value, enum.Enum):
@@ -187,14 +189,21 @@ class Decoder:
         self._makers: dict[tuple[int, str, int], Callable[[list[Any]], Any]] = {}
         self._enums: dict[str, Any] = {}
 
-    def decode(self, slot: Bytes, extent: Extent) -> Any:
-        """The value in a slot; CodecError where there is none."""
+    def decode(self, slot: Bytes, extent: Extent, lying: Bytes | None = None) -> Any:
+        """The value in a slot; CodecError where there is none.
+
+        Its arrays are views of ``lying``, the arrays of the message, or of a copy of it.
+        """
         arrays, tree = extent
         if arrays < 0 or not 0 < tree <= TREE_LIMIT_BYTES or arrays + tree > slot.size:
             raise CodecError(f"a message of {arrays} + {tree} bytes in a slot of {slot.size}")
-        copied = slot[: arrays + tree].copy()
+        if lying is None:
+            message = slot[: arrays + tree].copy()
+            packed, lying = message.data[arrays:], message
+        else:
+            packed = slot.data[arrays : arrays + tree]
         try:
-            return self._raise(_unpack(copied.data[arrays:]), copied, 0)
+            return self._raise(_unpack(packed), lying, 0)
         except CodecError:
             raise
         except Exception as error:  # whatever a constructor or numpy makes of nonsense
@@ -300,18 +309,29 @@ def _patient_maker(found: type[Any]) -> Callable[[list[Any]], Any]:
     return make
 
 
+def _code(dtype: np.dtype[Any]) -> str:
+    """What stands for a type of numbers; CodecError for any other."""
+    if dtype.kind not in _NUMBERS:
+        raise CodecError(f"arrays of {dtype} cannot be carried; numbers and truths can")
+    code = _codes[dtype] = dtype.str
+    _dtypes[code] = dtype
+    return code
+
+
 def _dtype(code: Any) -> np.dtype[Any]:
     dtype = np.dtype(code) if type(code) is str and len(code) <= 8 else None
     if dtype is None or dtype.kind not in _NUMBERS:
         raise CodecError(f"no array has the type {code!r:.40}")
+    _dtypes[code] = dtype
     return dtype
 
 
 def _array(node: list[Any], arrays: Bytes) -> npt.NDArray[Any]:
     code, offset, *shape = node[1:]
-    dtype = _dtype(code)
-    if not all(type(size) is int and size >= 0 for size in (offset, *shape)):
-        raise CodecError("an array of no shape")
+    dtype = _dtypes.get(code) or _dtype(code)
+    for size in (offset, *shape):
+        if type(size) is not int or size < 0:
+            raise CodecError("an array of no shape")
     end = offset + math.prod(shape) * dtype.itemsize
     if offset % _ALIGNED or end > arrays.size:
         raise CodecError(f"an array of {end - offset} bytes at {offset} of {arrays.size}")

@@ -27,39 +27,39 @@ class Books:
         self.identities = itertools.count()
         self.states: deque[int] = deque()
         self.refinements: deque[tuple[int, int]] = deque()
-        self._pairs = list(range(kept))
+        self._places = list(range(kept))
 
     def forgotten(self) -> tuple[list[int], list[int]]:
         """States and refinements to forget; the places of their results are free from then on."""
         states = [self.states.popleft() for _ in range(min(len(self.states), _FORGOTTEN_AT_ONCE))]
         refinements = []
         for _ in range(min(len(self.refinements), _FORGOTTEN_AT_ONCE)):
-            identity, pair = self.refinements.popleft()
+            identity, place = self.refinements.popleft()
             refinements.append(identity)
-            if pair >= 0:
-                self._pairs.append(pair)
+            if place >= 0:
+                self._places.append(place)
         return states, refinements
 
     def place(self) -> int:
         """Where a refinement's results go; -1 where all places are taken."""
-        return self._pairs.pop() if self._pairs else -1
+        return self._places.pop() if self._places else -1
 
 
 class Refined:
     """One refinement: where its results lie, and which state's lies there now."""
 
-    __slots__ = ("_books", "identity", "pair", "placed", "published")
+    __slots__ = ("_books", "identity", "place", "placed", "published")
 
     def __init__(self, books: Books) -> None:
         self._books = books
         self.identity = next(books.identities)
-        self.pair = -1
+        self.place = -1
         self.placed = False
         self.published: tuple[int, Where] | None = None
         """The state whose result lies in shared memory, and where."""
 
     def __del__(self) -> None:
-        self._books.refinements.append((self.identity, self.pair))
+        self._books.refinements.append((self.identity, self.place))
 
 
 class Held:

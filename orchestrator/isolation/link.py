@@ -19,7 +19,7 @@ import msgspec
 from orchestrator.isolation import protocol
 from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
 from orchestrator.isolation.protocol import Failed, Open, Ready, Reply, Request, Where
-from orchestrator.isolation.shared import REQUEST, SharedSlots, create
+from orchestrator.isolation.shared import COPIED, SharedSlots, create
 from orchestrator.isolation.spawn import ending, spawn
 from sage.irp.errors import ConfigError, DeviceError, ModelError, PluginError, SageError
 
@@ -40,7 +40,7 @@ class Link:
     ``what`` names the plugin in messages.
     """
 
-    def __init__(self, what: str, slot_bytes: int, pairs: int) -> None:
+    def __init__(self, what: str, slot_bytes: int, kept: int) -> None:
         self.what = what
         self.lock = threading.RLock()
         """Held by whoever prepares and makes an exchange."""
@@ -50,16 +50,16 @@ class Link:
         self._number = 0
         self._expected_s = math.inf
         self._told = b""
-        self._request = REQUEST
+        self._held: list[int] = []
         self._decoder = Decoder(imports=False)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         told, errors = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             os.set_blocking(errors, True)
-            memory = create(slot_bytes, pairs)
+            memory = create(slot_bytes, kept)
             try:
-                self.slots = SharedSlots(memory, slot_bytes, pairs)
-                started = spawn(theirs.fileno(), memory, slot_bytes, pairs, errors)
+                self.slots = SharedSlots(memory, slot_bytes, kept)
+                started = spawn(theirs.fileno(), memory, slot_bytes, kept, errors)
                 self._process: subprocess.Popen[bytes] = started.result()
             finally:
                 os.close(memory)
@@ -103,7 +103,7 @@ class Link:
         )
         if isinstance(reply, Ready) or reply.number != request.number:
             raise self.garbage("answered what was not asked")
-        self._expected_s = reply.took_s
+        self._expected_s, self._held = reply.took_s, reply.held
         if isinstance(reply, kind):
             return reply
         if isinstance(reply, Failed):
@@ -120,12 +120,16 @@ class Link:
 
     def put(self, value: Any) -> Where:
         """Lay a value where the process will read it; PluginError where it cannot be carried."""
-        self._request = REQUEST + 1 - (self._request - REQUEST)
+        slot = COPIED
+        for free in self.slots.leased:
+            if free not in self._held:
+                slot = free
+                break
         try:
-            arrays, tree = encode(value, self.slots[self._request])
+            arrays, tree = encode(value, self.slots[slot])
         except CodecError as error:
             raise PluginError(f"{self.what}: {error}") from error
-        return Where(self._request, arrays, tree)
+        return Where(slot, arrays, tree)
 
     def value(self, where: Where, allowed: tuple[int, ...]) -> Any:
         """What the process laid into one of these slots; PluginError where that is garbage."""

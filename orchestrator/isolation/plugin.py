@@ -25,7 +25,7 @@ from orchestrator.isolation.protocol import (
     What,
     Where,
 )
-from orchestrator.isolation.shared import ANSWER, result_slots
+from orchestrator.isolation.shared import ANSWER
 from sage.irp.errors import ConfigError, PluginError
 from sage.irp.halting import HaltPolicy, HaltReason
 from sage.irp.plugin import Context, Invariants, IRPPlugin
@@ -149,7 +149,7 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
         refinement = state.refinement
         published = refinement.published
         if published is not None and published[0] == state.identity:
-            return self._link.value(published[1], result_slots(refinement.pair))
+            return self._link.value(published[1], self._link.slots.results(refinement.place))
         with self._link.lock:
             where = self._ask("result", state).value
             if where is None:
@@ -174,14 +174,14 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
             for state in states:
                 refinement = state.refinement
                 if not refinement.placed:
-                    refinement.pair, refinement.placed = books.place(), True
+                    refinement.place, refinement.placed = books.place(), True
                 previous = state.identity if state.begin is None else -1
                 after = self._held(refinement)
                 made.append(after)
                 moves.append(
                     Move(
                         refinement.identity,
-                        refinement.pair,
+                        refinement.place,
                         state.identity,
                         previous,
                         after.identity,
@@ -209,7 +209,7 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
             return
         refinement = after.refinement
         last = refinement.published
-        allowed = result_slots(refinement.pair) if refinement.pair >= 0 else ()
+        allowed = self._link.slots.results(refinement.place)
         slot = told.result.slot
         if slot not in allowed or (last is not None and last[1].slot == slot):
             raise self._link.garbage(f"a result in slot {slot}")  # over the one that counts

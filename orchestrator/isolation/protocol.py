@@ -49,12 +49,12 @@ class Open(_Message, frozen=True):
 class Move(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One refinement's step: from which state (-1: from its observation) to which.
 
-    ``begun`` names the state that the observation gives; ``pair`` is where results go, -1 where
+    ``begun`` names the state that the observation gives; ``place`` is where results go, -1 where
     there is no room for them.
     """
 
     refinement: _Identity
-    pair: int
+    place: int
     begun: _Identity
     previous: _Identity
     following: _Identity
@@ -111,10 +111,11 @@ class Moved(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Stepped(_Message, frozen=True):
-    """All of these were stepped; it took that long."""
+    """All of these were stepped; it took that long, and arrays in these slots are still read."""
 
     number: _Count
     took_s: float
+    held: list[int]
     moved: list[Moved]
 
 
@@ -123,6 +124,7 @@ class Answered(_Message, frozen=True):
 
     number: _Count
     took_s: float
+    held: list[int]
     plain: float | bool | str | None
     value: Where | None
 
@@ -132,6 +134,7 @@ class Failed(_Message, frozen=True):
 
     number: _Count
     took_s: float
+    held: list[int]
     kind: _Text
     reason: _Text
 
@@ -150,8 +153,9 @@ class Waiter:
     Falling asleep and being woken costs some 30 us on each side, and cold caches after it: more
     than a quick step. So whoever expects a message within ``SPIN_S`` looks for it that long, with
     the interpreter lock released. A slow plugin is never spun on. Where the core is wanted by
-    others, spinning holds up the very message that it waits for: each time that none came, twice
-    as many waits (up to 256) go to sleep at once before the next attempt.
+    others, spinning holds up the very message that it waits for (and yielding it would cost a
+    whole time slice, where being woken costs none): each time that none came, twice as many waits
+    (up to 256) go to sleep at once before the next attempt.
     """
 
     def __init__(self, *files: int) -> None:

@@ -26,7 +26,7 @@ _lock = threading.Lock()
 _jobs: queue.SimpleQueue[_Job] | None = None
 
 
-def spawn(channel: int, memory: int, slot_bytes: int, pairs: int, errors: int) -> Future[
+def spawn(channel: int, memory: int, slot_bytes: int, kept: int, errors: int) -> Future[
     subprocess.Popen[bytes]
 ]:  # fmt: skip
     """Start the process that serves ``channel``; the future raises OSError where that fails.
@@ -35,7 +35,7 @@ def spawn(channel: int, memory: int, slot_bytes: int, pairs: int, errors: int) -
     all are started by one thread that lives as long as this process.
     """
     global _jobs
-    arguments = [channel, memory, slot_bytes, pairs, os.getpid()]
+    arguments = [channel, memory, slot_bytes, kept, os.getpid()]
     command = [sys.executable, "-c", _BOOT, str(_ROOT), *map(str, arguments)]
     started: Future[subprocess.Popen[bytes]] = Future()
     with _lock:

@@ -116,7 +116,7 @@ NESTED = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(NESTED)
 def test_whatever_is_nested_arrives(value: Any) -> None:
     assert unchanged(value, there_and_back(value))
@@ -214,7 +214,7 @@ def test_garbage_is_refused(tree: Any) -> None:
         decoded(tree)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(st.binary(min_size=1, max_size=200))
 def test_noise_is_a_value_or_refused(raw: bytes) -> None:
     with contextlib.suppress(CodecError):

@@ -353,15 +353,13 @@ def test_an_observation_that_is_too_large(make: Callable[..., IsolatedPlugin]) -
 GARBAGE = [
     b"",
     b"\xc1",
-    b"noise" * 100,
     b"x" * (protocol.PACKET_LIMIT_BYTES + 1),
     b"\x91" * 5000,
-    protocol.pack(protocol.Stepped(2**31 - 1, 0.0, [])),
-    protocol.pack(protocol.Stepped(1, 0.0, [])),
-    protocol.pack(protocol.Answered(1, 0.0, None, None)),
+    protocol.pack(protocol.Stepped(2**31 - 1, 0.0, [], [])),
+    protocol.pack(protocol.Stepped(1, 0.0, [], [])),
     protocol.pack(protocol.Ready("x", ("a", "b", "c", "d"), 1, 0.0, 1, [])),
     *(
-        protocol.pack(protocol.Stepped(1, 0.0, [protocol.Moved(1.0, verdict, "", where)]))
+        protocol.pack(protocol.Stepped(1, 0.0, [], [protocol.Moved(1.0, verdict, "", where)]))
         for verdict, where in [
             ("never", None),
             (None, protocol.Where(0, 0, 10)),
@@ -369,8 +367,8 @@ GARBAGE = [
         ]
     ),
     *(
-        protocol.pack(protocol.Stepped(1, 0.0, [protocol.Moved(1.0, None, "", where)]))
-        for where in (protocol.Where(4, 0, 10), protocol.Where(4, 2**31 - 1, 2**31 - 1))
+        protocol.pack(protocol.Stepped(1, 0.0, [], [protocol.Moved(1.0, None, "", where)]))
+        for where in (protocol.Where(12, 0, 10), protocol.Where(12, 2**31 - 1, 2**31 - 1))
     ),
 ]
 

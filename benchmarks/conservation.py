@@ -2,7 +2,7 @@
 
 Two kinds of operations, drawn by a seeded generator:
 
-- on a lane's pool itself: open (with and without floor, reserve, essential, overdue), a turn, a
+- on a lane's pool itself: open (with and without floor, reserve, essential), a turn, a
   hold, a charge (small, large, far beyond the grant), a close, a new cycle with a step under way,
   in any order, whoever it concerns;
 - on a whole orchestrator in virtual time: submissions, steps that cost, fail, return NaN, credit,
@@ -105,7 +105,6 @@ class PoolWalk:
             self._policy.weight(rng.choice((0.05, 0.3, 0.5, 1.0))),
             rng.choice((0.0, 0.0, self._atp())),
             rng.choice((0.0, self._atp())),
-            overdue=rng.random() < 0.1,
             essential=rng.random() < 0.1,
         )
         if account is not None:

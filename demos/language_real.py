@@ -59,7 +59,8 @@ class Watched(LanguagePlugin):
 def main() -> None:
     """Hear or read each command, refine its form, say what it means."""
     args = arguments()
-    plugin = Watched(LanguageConfig(max_steps=args.max_steps))
+    # Certain at the first step is no reason to stop here: the unmasking is what is shown.
+    plugin = Watched(LanguageConfig(max_steps=args.max_steps, certain_nats=0.0))
     costs_ms: list[float] = []
     steps = obeyed = declined = 0
     if not args.quiet:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import importlib
 import math
 import os
 import resource
-import signal
 import socket
 import sys
 import time
 import traceback
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,18 +41,13 @@ from sage.irp.plugin import IRPPlugin
 from sage.irp.refine import unchanged
 
 ABILITIES = ("settled", "warm_start", "step_batch", "verify")
-_PR_SET_PDEATHSIG = 1
 _MOST_SETTLED = (None, HaltReason.FEASIBLE, HaltReason.STABLE)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Serve; arguments: socket, shared memory, its slots' size, refinements kept, parent."""
-    channel, memory, slot_bytes, kept, parent = map(int, arguments)
-    # Even in a loop that never releases the interpreter lock, the kernel ends us with our parent.
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:
-        return 0
+def main(channel: int, memory: int, slot_bytes: int, kept: int) -> int:
+    """Serve a socket, with shared memory for so many refinements; the exit status."""
     faulthandler.enable()
+    np.random.seed()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would take longer than a restart
     with contextlib.suppress(OSError):  # if the machine runs out of memory, rather us
         Path("/proc/self/oom_score_adj").write_text("500")
@@ -134,7 +126,6 @@ def _open(link: _Link) -> IRPPlugin[Any, Any] | None:
     if not isinstance(request, Open):
         return None
     try:
-        sys.path[:] = request.search
         plugin = _make(request, link)
         link.send(_ready(plugin))
     except Exception as error:
@@ -146,11 +137,16 @@ def _open(link: _Link) -> IRPPlugin[Any, Any] | None:
 
 
 def _make(request: Open, link: _Link) -> IRPPlugin[Any, Any]:
+    positional, named, environment, directory = link.value(request.arguments)
+    sys.path[:] = request.search
+    os.environb.clear()
+    os.environb.update(environment)
+    with contextlib.suppress(OSError):
+        os.chdir(directory)
     module, _, path = request.factory.partition(":")
     factory: Any = importlib.import_module(module)
     for part in path.split("."):
         factory = getattr(factory, part)
-    positional, named = link.value(request.arguments)
     plugin = factory(*positional, **named)
     if not isinstance(plugin, IRPPlugin):
         raise PluginError(f"{request.factory} made a {type(plugin).__name__}, which is no plugin")

@@ -9,18 +9,16 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import threading
 import time
 from typing import Any, TypeVar
 
 import msgspec
 
-from orchestrator.isolation import protocol
+from orchestrator.isolation import protocol, spawn
 from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
 from orchestrator.isolation.protocol import Failed, Open, Ready, Reply, Request, Where
 from orchestrator.isolation.shared import COPIED, SharedSlots, create
-from orchestrator.isolation.spawn import ending, spawn
 from sage.irp.errors import ConfigError, DeviceError, ModelError, PluginError, SageError
 
 log = logging.getLogger(__name__)
@@ -47,6 +45,8 @@ class Link:
         self.ended: str | None = None
         """How it ended; None while it lives."""
         self._closing = False
+        self._reaped = False
+        self._handle = threading.Lock()  # of the process: who holds it, may use its descriptor
         self._number = 0
         self._expected_s = math.inf
         self._told = b""
@@ -59,8 +59,8 @@ class Link:
             memory = create(slot_bytes, kept)
             try:
                 self.slots = SharedSlots(memory, slot_bytes, kept)
-                started = spawn(theirs.fileno(), memory, slot_bytes, kept, errors)
-                self._process: subprocess.Popen[bytes] = started.result()
+                files = theirs.fileno(), memory, errors
+                self.pid, self._death = spawn.start(files, slot_bytes, kept)
             finally:
                 os.close(memory)
         except OSError as error:
@@ -70,17 +70,16 @@ class Link:
         finally:
             theirs.close()
             os.close(errors)
-        self.pid = self._process.pid
         ours.setblocking(False)
         self._channel = ours
         self._errors = told
-        self._death = os.pidfd_open(self.pid)
         self._waiter = protocol.Waiter(ours.fileno(), told, self._death)
 
     @property
     def alive(self) -> bool:
         """Whether its process runs."""
-        return self.ended is None and self._process.poll() is None
+        with self._handle:
+            return self._death >= 0 and not self._gone(0.0)
 
     def open(self, request: Open, timeout_s: float) -> Ready:
         """Wait until the plugin stands; raises what its factory raised, where that is ours."""
@@ -203,22 +202,27 @@ class Link:
 
     def _died(self) -> PluginError:
         """It closed its end, or ended; says how."""
-        deadline = select.poll()
-        deadline.register(self._death, select.POLLIN)
-        if deadline.poll(_REAP_S * 1e3):
+        if self._gone(_REAP_S):
             self._listen()
-            status = self._process.wait()
-            told = self._told.decode("utf-8", "replace")
-            self._end("is closed" if self._closing else f"died: its process {ending(status, told)}")
+            self._kill()  # what it had started
+            self._reaped = True
+            status, told = spawn.status(self.pid), self._told.decode("utf-8", "replace")
+            how = f"died: its process {spawn.ending(status, told)}"
+            self._end("is closed" if self._closing else how)
         else:
             self._end("closed its connection")
         return PluginError(f"{self.what} {self.ended}")
 
+    def _gone(self, within_s: float) -> bool:
+        poll = select.poll()
+        poll.register(self._death, select.POLLIN)
+        return bool(poll.poll(within_s * 1e3))
+
     def _kill(self) -> None:
-        # Its group: what it started goes with it.
-        if self._process.returncode is None:
-            with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
+        """Kill it and its group: what it started goes with it."""
+        with self._handle, contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._death, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _end(self, how: str) -> None:
         """Kill it, note how it ended, release what it held."""
@@ -226,11 +230,10 @@ class Link:
             return
         self.ended = how
         self._kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            gone = select.poll()
-            gone.register(self._death, select.POLLIN)
-            gone.poll(_REAP_S * 1e3)
-            self._process.wait(timeout=0)
-        self._channel.close()
-        os.close(self._errors)
-        os.close(self._death)
+        if not self._reaped and self._gone(_REAP_S):
+            spawn.status(self.pid)
+        with self._handle:
+            self._channel.close()
+            os.close(self._errors)
+            os.close(self._death)
+            self._death = -1

@@ -95,7 +95,8 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
         self._link = link = Link(f"plugin of {entry}", slot_bytes, kept)
         self._ending = weakref.finalize(self, link.close)
         try:
-            arguments = link.put((positional, named))
+            surroundings = dict(os.environb), _directory()
+            arguments = link.put((positional, named, *surroundings))
             search = [os.path.abspath(path) for path in sys.path if path]
             self._stands(link.open(Open(entry, arguments, search, memory_mb), start_timeout_s))
         except BaseException:
@@ -274,6 +275,13 @@ _ABILITIES: Final[dict[str, Any]] = {
 def _able(abilities: frozenset[str]) -> type[IsolatedPlugin]:
     methods = {name: _ABILITIES[name] for name in abilities}
     return type("IsolatedPlugin", (IsolatedPlugin,), {"__module__": __name__, **methods})
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted under us
+        return "/"
 
 
 def nameable(

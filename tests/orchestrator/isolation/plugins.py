@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import signal
 import sys
 import time
@@ -107,6 +108,24 @@ class Broken(Darken):
         if how == "hang":
             time.sleep(60.0)
         raise ValueError("never made")
+
+
+class Drawing(Darken):
+    """Its answer is what it draws."""
+
+    name = "drawing"
+
+    def result(self, state: Look) -> Any:
+        return int(np.random.randint(2**31)), random.randrange(2**31)
+
+
+class Placed(Darken):
+    """Can be made only where the runtime is, with its environment."""
+
+    def __init__(self, directory: str, value: str | None) -> None:
+        assert os.getcwd() == directory, os.getcwd()
+        assert os.environ.get("PLACED") == value, os.environ.get("PLACED")
+        super().__init__()
 
 
 def no_plugin() -> int:

@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from orchestrator.isolation import IsolatedPlugin
+from sage.irp import NO_CONTEXT, PluginError
+from tests.orchestrator.isolation.plugins import Darken, Glance
 from tests.orchestrator.isolation.test_process import gone
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,6 +41,10 @@ refinement.advance()
 """
 
 
+def parent_of(process: int) -> int:
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def runtime(how: str) -> tuple[subprocess.Popen[str], int]:
     """A runtime whose plugin hangs in its second step; and the plugin's process."""
     process = subprocess.Popen(
@@ -56,9 +64,12 @@ def test_killed_with_the_runtime(how: str) -> None:
     process, child = runtime(how)
     with process:
         assert not gone(child, 0.05)
+        server = parent_of(child)
+        assert parent_of(server) == process.pid
         process.send_signal(signal.SIGKILL)
         assert process.wait(10.0) == -signal.SIGKILL
     assert gone(child)
+    assert gone(server)
     assert set(os.listdir("/dev/shm")) <= before
 
 
@@ -67,3 +78,24 @@ def test_ends_with_a_runtime_that_never_closed_it() -> None:
     with process:
         assert process.wait(10.0) == 0
     assert gone(child)
+
+
+def test_a_fork_server_that_dies_is_replaced() -> None:
+    plugin = IsolatedPlugin(Darken, step_limit_s=10.0)
+    server = parent_of(plugin.pid)
+    os.kill(server, signal.SIGKILL)
+    assert gone(plugin.pid)  # it goes with its server
+    with pytest.raises(PluginError, match="died"):
+        refine_one(plugin)
+    plugin.close()
+    other = IsolatedPlugin(Darken, step_limit_s=10.0)
+    try:
+        assert parent_of(other.pid) != server
+        refine_one(other)
+    finally:
+        other.close()
+
+
+def refine_one(plugin: IsolatedPlugin) -> None:
+    glance = Glance(0.0, np.full((2, 2), 9, np.uint8))
+    plugin.step(plugin.init_state(glance, NO_CONTEXT))

@@ -310,6 +310,22 @@ def test_what_cannot_be_made_says_why(how: str, error: type[Exception], said: st
         IsolatedPlugin(partial(Broken, how), step_limit_s=1.0, start_timeout_s=timeout_s)
 
 
+def test_it_is_made_where_the_runtime_is(
+    make: Callable[..., IsolatedPlugin], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make()  # whatever others are forked from is there by now
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLACED", "here")
+    make(partial(plugins.Placed, str(tmp_path), "here"))
+    monkeypatch.delenv("PLACED")
+    make(partial(plugins.Placed, str(tmp_path), None))
+
+
+def test_siblings_draw_numbers_of_their_own(make: Callable[..., IsolatedPlugin]) -> None:
+    drawn = {refine(make(plugins.Drawing), glance()).result for _ in range(3)}
+    assert len(drawn) == 3
+
+
 def test_a_factory_that_makes_no_plugin() -> None:
     with pytest.raises(PluginError, match="which is no plugin"):
         IsolatedPlugin(plugins.no_plugin, step_limit_s=1.0)  # type: ignore[arg-type]

@@ -76,6 +76,7 @@ class Clairvoyant:
     """
 
     name = "oracle"
+    first_steps_first = False
     shares = False
 
     def __init__(self, demand: Demand) -> None:

@@ -169,7 +169,8 @@ class Demand:
 
     ``full_s`` is the mean lane time per cycle of refining everything fully, ``first_s`` that of
     everybody's first answer; ``worth`` is, by plugin, the mean error that full refinement takes
-    away on the training split.
+    away on the training split, and ``later_worth`` what all steps after the first have of that,
+    where the first has 1.
     """
 
     recording: Recording
@@ -177,6 +178,7 @@ class Demand:
     full_s: float
     first_s: float
     worth: Mapping[str, float]
+    later_worth: Mapping[str, float]
 
     @property
     def cycle_s(self) -> float:
@@ -204,7 +206,7 @@ def demand_of(recording: Recording, streams: Sequence[Stream] = STREAMS) -> Dema
     Raises:
         ConfigError: one of them was not, or its answers are worth nothing.
     """
-    full_s, first_s, worth = 0.0, 0.0, {}
+    full_s, first_s, worth, later_worth = 0.0, 0.0, {}, {}
     for stream in streams:
         try:
             curves = recording.plugins[stream.plugin].train
@@ -220,7 +222,16 @@ def demand_of(recording: Recording, streams: Sequence[Stream] = STREAMS) -> Dema
                 f"{stream.plugin!r}: full refinement is no better than no answer ({gained:+.4g})"
             )
         worth[stream.plugin] = gained
-    return Demand(recording, tuple(streams), full_s, first_s, MappingProxyType(worth))
+        later = float(np.mean([c.answer_errors[0] - c.answer_errors[-1] for c in curves]))
+        later_worth[stream.plugin] = max(0.0, later / max(gained - later, 1e-12))
+    return Demand(
+        recording,
+        tuple(streams),
+        full_s,
+        first_s,
+        MappingProxyType(worth),
+        MappingProxyType(later_worth),
+    )
 
 
 def arrivals(demand: Demand, split: str, cycles: int, seed: int) -> list[Arrival]:
@@ -328,6 +339,7 @@ def replay(
                 max_age_s=stream.deadline * cycle_s,
                 queue=16,
                 most_running=16,
+                later_worth=demand.later_worth[stream.plugin],
             ),
             take,
         )

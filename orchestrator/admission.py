@@ -1,30 +1,31 @@
-"""Who is let in: a refinement begins where its lane has room for its first step's worst case."""
+"""Who is let in: an observation begins when its lane chooses it, and not before."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from orchestrator.lane import Job, Lane
+from orchestrator.lane import Job
 from orchestrator.member import Captured, Member, Waiting
 from orchestrator.policy import Claim, Policy
+from orchestrator.pool import LanePool
 from orchestrator.supervisor import HealthState
 from sage.clock import Clock
-from sage.irp import Refinement
+from sage.irp import NO_CONTEXT, Context, Refinement, most_in_batch
 from sage.telemetry import Admitted, Dropped, Event
-
-_PATIENCE_CYCLES = 3
 
 
 class Admission:
-    """Lets observations in, and sheds what there is no room for.
+    """What waits for one lane, ranked; and what there is no room for, shed.
 
-    Where the pool does not cover the first steps of all that waits, the policy's rank says who
-    is first: salience x trust per ATP by default, more with every cycle missed. The others wait.
-    One that was turned away for want of ATP, and then grew old, lost its deadline or had its
-    place taken by a newer one, is dropped as "shed" and counted. What is essential is never shed.
+    Nothing is bound before its first step: until then a claim competes, with every other claim
+    and with every refinement under way, each time the lane chooses. An observation that found no
+    ATP left and then grew old or had its place taken by a newer one, or whose answer can no longer
+    be there in time, is dropped as "shed" and counted. What is essential is never shed.
 
     Args:
+        lane: the name of the lane.
+        pool: its pool.
         policy: ranks claims and weighs shares.
         clock: where age and deadlines are read.
         stopwatch: measures steps.
@@ -33,43 +34,47 @@ class Admission:
 
     def __init__(
         self,
+        lane: str,
+        pool: LanePool,
         policy: Policy,
         clock: Clock,
         stopwatch: Callable[[], float],
         emit: Callable[[Event], None],
     ) -> None:
-        self.policy = policy
         self.cycle = 0
         self.stopwatch = stopwatch
+        self._lane = lane
+        self._pool = pool
+        self._policy = policy
         self._clock = clock
         self._emit = emit
-        self._members: dict[str, list[Member]] = {}
+        self._members: tuple[Member, ...] = ()
 
     def add(self, member: Member) -> None:
-        """One more plugin of its lane."""
-        lane = member.settings.lane
-        self._members[lane] = [*self._members.get(lane, ()), member]  # lanes may read the old one
+        """One more plugin of this lane."""
+        self._members = (*self._members, member)
 
-    def offer(self, member: Member, waiting: Waiting) -> None:
+    def offer(
+        self,
+        member: Member,
+        observation: Captured,
+        context: Context = NO_CONTEXT,
+        salience: float = 1.0,
+    ) -> None:
         """Let an observation wait; the caller holds the member's lock."""
+        now_s = self._clock.now_s()
+        if not now_s - observation.captured_s <= member.settings.max_age_s:  # nor is NaN a time
+            self.drop(member, observation, "stale")
+            return
         queue = member.waiting
         if len(queue) >= member.settings.queue:
             reason = "superseded" if member.deferred_in is None else "shed"
             self.drop(member, queue.popleft().observation, reason)
-        queue.append(waiting)
-
-    def admit(self, lane: Lane) -> None:
-        """Let in what waits for a lane, the highest rank first, as far as its pool goes."""
-        ready = [
-            member
-            for member in self._members.get(lane.name, ())
-            if member.waiting and len(member.running) < member.settings.most_running
-        ]
-        if len(ready) > 1:
-            ready.sort(key=self._rank, reverse=True)
-        for member in ready:
-            while self._admit_one(member, lane):
-                continue
+        deadline_s = member.settings.deadline_s
+        due_s = math.inf if deadline_s is None else observation.captured_s + deadline_s
+        queue.append(
+            Waiting(observation, context, salience, now_s, due_s, self.late(member, due_s, now_s))
+        )
 
     def drop(self, member: Member, observation: Captured, reason: str) -> None:
         """Count an observation that is not refined, and say why; the caller holds the lock."""
@@ -81,71 +86,64 @@ class Admission:
         while member.waiting:
             self.drop(member, member.waiting.popleft().observation, reason)
 
-    def _rank(self, member: Member) -> float:
-        settings = member.settings
-        with member.lock:
-            if not member.waiting:
-                return -math.inf
-            waiting = member.waiting[0]
-        if settings.essential:
-            return math.inf
-        observation = waiting.observation
-        due_s = math.inf if settings.deadline_s is None else settings.deadline_s
-        return self.policy.rank(
-            Claim(
-                member.name,
-                observation,
-                member.trust(),
-                waiting.salience,
-                member.profile.first_s * member.atp_per_s,
-                observation.captured_s + due_s,
-                self._waited(member),
-            )
-        )
+    def late(self, member: Member, due_s: float, now_s: float) -> bool:
+        """Whether an answer begun now is expected after it is due."""
+        profile = member.profile
+        return now_s + profile.first_s + profile.answer_s > due_s
 
-    def _waited(self, member: Member) -> int:
-        return 0 if member.deferred_in is None else self.cycle - member.deferred_in
+    def claims(self, now_s: float) -> list[tuple[float, Member, Waiting]]:
+        """(rank, plugin, the oldest that waits for it) of all that may begin now; what is too old
+        or too late for that is dropped."""
+        found = []
+        for member in self._members:
+            if not member.waiting or len(member.running) >= member.settings.most_running:
+                continue
+            with member.lock:
+                waiting = self._oldest(member, now_s)
+            if waiting is None or self._waits_for_company(member, waiting, now_s):
+                continue
+            rank = math.inf
+            if not member.settings.essential:
+                rank = self._policy.rank(self._claim(member, waiting))
+            found.append((rank, member, waiting))
+        return found
 
-    def _admit_one(self, member: Member, lane: Lane) -> bool:
-        """Whether the oldest that waits was let in or dropped, so that there may be another."""
+    def wakes_s(self) -> float:
+        """When the next of those who wait for company stops waiting; inf where nobody does."""
+        wakes_s = math.inf
+        for member in self._members:
+            delay_s = member.settings.batch_delay_s
+            if delay_s > 0.0 and member.waiting and member.batches:
+                with member.lock:
+                    if member.waiting:
+                        wakes_s = min(wakes_s, member.waiting[0].offered_s + delay_s)
+        return wakes_s
+
+    def begin(self, member: Member) -> Job | None:
+        """Open the books of what waits longest for a plugin; None where its pool says no."""
         with member.lock:
             if not member.waiting or len(member.running) >= member.settings.most_running:
-                return False
+                return None
             if member.supervisor.state is not HealthState.ACTIVE:
                 self.drop_all(member, member.supervisor.state.value)
-                return False
+                return None
             settings, profile = member.settings, member.profile
             waiting = member.waiting[0]
-            observation = waiting.observation
-            now_s = self._clock.now_s()
-            deferred = member.deferred_in is not None
-            if not now_s - observation.captured_s <= settings.max_age_s:  # nor is NaN a time
-                member.waiting.popleft()
-                self.drop(member, observation, "shed" if deferred else "stale")
-                return True
-            due_s = math.inf
-            if settings.deadline_s is not None:
-                due_s = observation.captured_s + settings.deadline_s
-            if deferred and not settings.essential and now_s + profile.first_s > due_s:
-                member.waiting.popleft()
-                self.drop(member, observation, "shed")
-                return True
-            reserve_atp = profile.worst_first_s * lane.pool.atp_per_s
-            never_fits = reserve_atp > lane.pool.cap_atp
-            account = lane.pool.open(
+            reserve_atp = (profile.worst_first_s + profile.answer_s) * member.atp_per_s
+            account = self._pool.open(
                 member.name,
-                self.policy.weight(member.trust()),
+                self._policy.weight(member.trust()),
                 settings.floor_atp,
                 reserve_atp,
-                overdue=self._waited(member) >= (1 if never_fits else _PATIENCE_CYCLES),
                 essential=settings.essential,
             )
             if account is None:
-                if not deferred:
+                if member.deferred_in is None:
                     member.deferred_in = self.cycle
-                return False
+                return None
             member.waiting.popleft()
             member.deferred_in = None
+            observation, due_s = waiting.observation, waiting.due_s
             refinement = Refinement(
                 member.plugin,
                 observation,
@@ -154,22 +152,56 @@ class Admission:
                 clock=self._clock,
                 deadline_s=None if due_s == math.inf else due_s,
                 expected_step_s=profile.step_s or None,
+                answer_s=profile.answer_s + max(0.0, profile.worst_s - profile.step_s),
                 on_step=self._emit,
                 stopwatch=self.stopwatch,
             )
             job = Job(member, observation, refinement, account, due_s, waiting.salience)
-            if member.batches and settings.batch_delay_s > 0.0:
-                job.ready_s = now_s + settings.batch_delay_s
             member.running.append(job)
-            self._emit(
-                Admitted(
-                    now_s,
-                    member.name,
-                    lane.name,
-                    refinement.identity,
-                    observation.captured_s,
-                    account.meter.granted_atp,
-                )
+        self._emit(
+            Admitted(
+                self._clock.now_s(),
+                member.name,
+                self._lane,
+                refinement.identity,
+                observation.captured_s,
+                account.meter.granted_atp,
             )
-            lane.submit(job)
-            return True
+        )
+        return job
+
+    def _oldest(self, member: Member, now_s: float) -> Waiting | None:
+        """What waits longest and may still begin; the caller holds the lock."""
+        settings = member.settings
+        while member.waiting:
+            waiting = member.waiting[0]
+            if not now_s - waiting.observation.captured_s <= settings.max_age_s:
+                reason = "stale" if member.deferred_in is None else "shed"
+            elif settings.essential or waiting.hopeless:
+                return waiting
+            elif self.late(member, waiting.due_s, now_s):
+                reason = "shed"
+            else:
+                return waiting
+            self.drop(member, member.waiting.popleft().observation, reason)
+        return None
+
+    def _waits_for_company(self, member: Member, waiting: Waiting, now_s: float) -> bool:
+        settings = member.settings
+        if not (settings.batch_delay_s > 0.0 and member.batches):
+            return False
+        if now_s >= waiting.offered_s + settings.batch_delay_s:
+            return False
+        together = min(settings.most_running, most_in_batch(member.plugin))
+        return len(member.waiting) + len(member.running) < together
+
+    def _claim(self, member: Member, waiting: Waiting) -> Claim:
+        return Claim(
+            member.name,
+            waiting.observation,
+            member.trust(),
+            waiting.salience,
+            member.profile.first_s + member.profile.answer_s,
+            waiting.due_s,
+            0 if member.deferred_in is None else self.cycle - member.deferred_in,
+        )

@@ -16,7 +16,7 @@ from orchestrator.admission import Admission
 from orchestrator.config import OrchestratorConfig
 from orchestrator.containment import Containment, close_plugin, described, made
 from orchestrator.lane import Job, Lane
-from orchestrator.member import Captured, Factory, Member, OnResult, PluginSettings, Waiting
+from orchestrator.member import Captured, Factory, Member, OnResult, PluginSettings
 from orchestrator.policy import Policy, policy_named
 from orchestrator.pool import LanePool
 from orchestrator.profile import ProfileBook
@@ -79,21 +79,10 @@ class HRMOrchestrator:
         self._profiles = ProfileBook(profiles)
         self._emit = emit
         self._members: dict[str, Member] = {}
-        self._admission = Admission(self.policy, self.clock, stopwatch, emit)
         self._containment = Containment(self.trust, self.clock, emit)
-        cap_atp = self.config.pool_atp / len(self.config.lanes)
-        atp_per_s, shares = self.config.atp_per_s, self.policy.shares
+        self._stopwatch = stopwatch
         self.lanes: Mapping[str, Lane] = MappingProxyType(
-            {
-                name: Lane(
-                    name,
-                    LanePool(cap_atp, atp_per_s, shares=shares),
-                    self.policy,
-                    self._finish,
-                    self.clock,
-                )
-                for name in self.config.lanes
-            }
+            {name: self._lane(name) for name in self.config.lanes}
         )
         self._workers: list[Worker] = []
         self._each_tick: list[Callable[[], None]] = []
@@ -103,11 +92,7 @@ class HRMOrchestrator:
     @property
     def stopwatch(self) -> Callable[[], float]:
         """What measures the lane time of steps."""
-        return self._admission.stopwatch
-
-    @stopwatch.setter
-    def stopwatch(self, stopwatch: Callable[[], float]) -> None:
-        self._admission.stopwatch = stopwatch
+        return self._stopwatch
 
     @property
     def members(self) -> Mapping[str, Member]:
@@ -154,7 +139,7 @@ class HRMOrchestrator:
             lane.pool.atp_per_s,
         )
         self._members = {**self._members, member.name: member}  # lanes may be reading the old one
-        self._admission.add(member)
+        lane.admission.add(member)
         if settings.isolation == "process" and self._workers:
             member.runner = Runner(member.name, lane)
         return member
@@ -183,26 +168,27 @@ class HRMOrchestrator:
         if not 0.0 <= salience <= 1.0:
             raise ConfigError(f"salience must lie in [0, 1], got {salience}")
         member = self._member(plugin)
+        lane = self.lanes[member.settings.lane]
         with member.lock:
             member.submitted += 1
             if self._closed:
-                self._admission.drop(member, observation, "closed")
-                return
-            if member.supervisor.state is not HealthState.ACTIVE:
-                self._admission.drop(member, observation, member.supervisor.state.value)
-                return
-            self._admission.offer(member, Waiting(observation, context, salience))
-        self._admission.admit(self.lanes[member.settings.lane])
+                lane.admission.drop(member, observation, "closed")
+            elif member.supervisor.state is not HealthState.ACTIVE:
+                lane.admission.drop(member, observation, member.supervisor.state.value)
+            else:
+                lane.admission.offer(member, observation, context, salience)
+                lane.wake()
 
     def cancel(self, plugin: str) -> None:
         """Give up what a plugin does and what waits for it; the best answer so far is delivered."""
         member = self._member(plugin)
         with member.lock:
-            self._admission.drop_all(member, "cancelled")
+            lane = self.lanes[member.settings.lane]
+            lane.admission.drop_all(member, "cancelled")
             for job in member.running:
                 job.due_s = -math.inf  # its lane ends it before it steps another
-                job.ready_s = -math.inf
                 job.refinement.cancel()
+            lane.wake()
 
     def credit(self, plugin: str, refinement: int, value: float) -> None:
         """Say what a result turned out to be worth downstream; safe from any thread.
@@ -259,12 +245,12 @@ class HRMOrchestrator:
         for name, lane in self.lanes.items():
             under_way_atp = under_way_s.get(name, 0.0) * self.config.atp_per_s
             spent_atp += lane.pool.new_cycle(under_way_atp)
-            self._admission.admit(lane)
+            lane.admission.cycle = self.cycles + 1
+            lane.wake()
         self._emit(
             Cycle(now_s, self.cycles, self.config.pool_atp, spent_atp, dict(self.trust.snapshot()))
         )
         self.cycles += 1
-        self._admission.cycle = self.cycles
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Cancel everything, let the steps under way end, keep the trust; twice does nothing.
@@ -321,6 +307,13 @@ class HRMOrchestrator:
         thread.join(timeout_s)
         name = job.member.name
         job.refinement.abandon(PluginError(f"plugin {name!r}: its answer hangs"))
+
+    def _lane(self, name: str) -> Lane:
+        config = self.config
+        cap_atp = config.pool_atp / len(config.lanes)
+        pool = LanePool(cap_atp, config.atp_per_s, shares=self.policy.shares)
+        admission = Admission(name, pool, self.policy, self.clock, self._stopwatch, self._emit)
+        return Lane(name, pool, self.policy, admission, self._finish, self.clock, config.cycle_s)
 
     def _member(self, plugin: str) -> Member:
         try:
@@ -397,4 +390,4 @@ class HRMOrchestrator:
                 member.on_result(job.observation, outcome)
             except Exception:
                 logger.exception("what takes the results of plugin %r raised", member.name)
-        self._admission.admit(lane)  # it has room for somebody's first step now
+        lane.wake()  # it has room for somebody's first step now

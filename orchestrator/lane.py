@@ -11,29 +11,23 @@ from typing import TYPE_CHECKING, Any
 from sage.irp import Refinement, advance_together, most_in_batch
 
 if TYPE_CHECKING:
-    from orchestrator.member import Captured, Member
+    from orchestrator.admission import Admission
+    from orchestrator.member import Captured, Member, Waiting
     from orchestrator.policy import Policy
     from orchestrator.pool import Account, LanePool
     from sage.clock import Clock
 
-_ANSWER_IS_DUE, _FIRST_STEP, _LATER_STEP = 2, 1, 0
-
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A refinement on its lane.
-
-    ``due_s`` is when its answer is due (-inf: it was cancelled), ``ready_s`` when its first step
-    stops waiting for company.
-    """
+    """A refinement on its lane, and when its answer is due (-inf: it was cancelled)."""
 
     member: Member
     observation: Captured
     refinement: Refinement[Any, Any]
     account: Account
     due_s: float
-    salience: float = 1.0
-    ready_s: float = -math.inf
+    salience: float
 
 
 @dataclass(slots=True)
@@ -47,64 +41,72 @@ class Turn:
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """The refinements of one lane, and the choice of whose step comes next.
+    """The refinements of one lane, what waits for it, and the choice of whose step comes next.
 
     One runner at a time drives it: a :class:`orchestrator.worker.Worker` in real time, the
-    lock-step driver in virtual time. Others only :meth:`submit`.
+    lock-step driver in virtual time. Others only :meth:`wake` it or bring a job :meth:`back`.
     """
 
     name: str
     pool: LanePool
     policy: Policy
+    admission: Admission
     finish: Callable[[Job], None]
     clock: Clock
+    cycle_s: float
     inbox: queue.SimpleQueue[Job | None] = field(default_factory=queue.SimpleQueue)
     jobs: list[Job] = field(default_factory=list)
+    claimed: bool = False
+    """Whether anything may be waiting to begin."""
 
-    def submit(self, job: Job) -> None:
-        """Hand a refinement to the lane; its first step is due at once."""
+    def wake(self) -> None:
+        """Something waits, or there is new ATP: have it choose again."""
+        self.inbox.put(None)
+
+    def back(self, job: Job) -> None:
+        """A step that was made elsewhere is over."""
         self.inbox.put(job)
 
     def take_in(self) -> None:
-        """Move what was submitted into the running jobs."""
+        """Take note of what woke it, and of jobs that came back."""
         inbox = self.inbox
         while not inbox.empty():
             job = inbox.get_nowait()
-            if job is not None:
+            if job is None:
+                self.claimed = True
+            else:
                 self.jobs.append(job)
 
     def choose(self) -> Job | None:
-        """The job whose step comes now, the oldest of equals; what is left of the pool is its.
+        """The job whose step comes now, begun if need be; what is left of the pool is its.
 
-        First answers that would be late after somebody else's step, then first steps by
-        deadline, then the policy's index. None where nobody is there, or all wait for company.
+        Answers that would be late after somebody else's step come first, then what the policy
+        ranks highest, while anything is left of the cycle. Then those end who gain nothing from
+        the next one. None where nobody is there, or all who are wait for the next cycle.
         """
         jobs = self.jobs
-        if not jobs:
+        if len(jobs) == 1 and not self.claimed and self._affords(jobs[0]):
+            return jobs[0]
+        if not jobs and not self.claimed:
             return None
-        job: Job | None = jobs[0]
-        if len(jobs) > 1 or jobs[0].ready_s > -math.inf:
-            job = self._most_urgent(jobs, self.clock.now_s())
-            if job is None:
-                return None
-        assert job is not None
-        self.pool.turn(job.account)
-        return job
+        return self._most_urgent(self.clock.now_s())
 
     def company(self, job: Job) -> Sequence[Job]:
         """The job, and those of the same plugin that can make their step together with it."""
         member = job.member
-        if len(self.jobs) < 2 or not member.batches:
+        if not member.batches or member.settings.most_running == 1:
             return (job,)
+        limit = most_in_batch(member.plugin)
+        while member.waiting and len(member.running) < limit:
+            another = self.admission.begin(member)
+            if another is None:
+                break
+            self.jobs.append(another)
         mine = [other for other in self.jobs if other.member is member and other is not job]
-        jobs = [job, *mine[: most_in_batch(member.plugin) - 1]]
+        jobs = [job, *mine[: limit - 1]]
         if len(jobs) > 1:
             self.pool.turn(*[each.account for each in jobs])
         return jobs
-
-    def wakes_s(self) -> float:
-        """When the next of those who wait for company stops waiting; inf where nobody does."""
-        return min((job.ready_s for job in self.jobs), default=math.inf)
 
     def settle(self, turn: Turn) -> None:
         """Take note of a step; jobs that ended leave the lane and their books are closed."""
@@ -113,35 +115,65 @@ class Lane:
                 self.jobs.remove(job)
                 self.finish(job)
 
-    def _most_urgent(self, jobs: Sequence[Job], now_s: float) -> Job | None:
-        # A step is not interrupted: what is due before the longest of them ends is due now.
-        longest_s = 0.0
-        for job in jobs:
-            profile = job.member.profile
-            step_s = profile.step_s if job.refinement.energies else profile.worst_first_s
-            longest_s = max(longest_s, step_s)
-        late_s = now_s + longest_s
-        index = self.policy.index
-        best: Job | None = None
-        most = (-1, 0.0)
-        for job in jobs:
-            if not job.refinement.energies:
-                if job.ready_s > now_s and not self._has_company(job):
-                    continue
-                urgency = (_FIRST_STEP, -job.due_s)
-            elif job.due_s < late_s + job.member.profile.answer_s:
-                urgency = (_ANSWER_IS_DUE, -job.due_s)
-            else:
-                urgency = (_LATER_STEP, index(job, now_s))
-            if best is None or urgency > most:
-                best, most = job, urgency
-        return best
+    def _most_urgent(self, now_s: float) -> Job | None:
+        jobs, policy = self.jobs, self.policy
+        claims = self.admission.claims(now_s) if self.claimed else []
+        self.claimed = bool(claims) or self.admission.wakes_s() < math.inf
+        due = self._due(claims, now_s)
+        if due is not None:
+            self.pool.turn(due.account)
+            return due
+        first = policy.first_steps_first
+        entries: list[tuple[tuple[bool, float], Job | Member]] = [
+            ((first, rank), member) for rank, member, _ in claims
+        ]
+        entries += [((False, policy.index(job, now_s)), job) for job in jobs]
+        entries.sort(key=_urgency, reverse=True)
+        for _, candidate in entries:
+            if isinstance(candidate, Job):
+                if self._affords(candidate):
+                    return candidate
+            elif (job := self.admission.begin(candidate)) is not None:
+                jobs.append(job)
+                self.pool.turn(job.account)
+                return job
+        for job in sorted(jobs, key=_due_s):
+            if not self._can_wait(job, now_s):
+                return job
+        return None
 
-    def _has_company(self, job: Job) -> bool:
-        """Whether as many of its plugin wait as can step together."""
-        member = job.member
-        limit = min(member.settings.most_running, most_in_batch(member.plugin))
-        return sum(other.member is member for other in self.jobs) >= limit
+    def _affords(self, job: Job) -> bool:
+        """Whether the cycle has anything left for its next step, now that it is its turn."""
+        self.pool.turn(job.account)
+        return job.account.meter.affords_s(job.refinement.next_step_s)
+
+    def _due(self, claims: Sequence[tuple[float, Member, Waiting]], now_s: float) -> Job | None:
+        """Whose answer would be late if the longest step of another came before it."""
+        jobs = self.jobs
+        if not jobs or len(jobs) + len(claims) < 2:
+            return None
+        longest_s = max([max(j.member.profile.worst_s, j.refinement.next_step_s) for j in jobs])
+        for _, member, _ in claims:
+            longest_s = max(longest_s, member.profile.worst_first_s)
+        job = min(jobs, key=_due_s)
+        return job if job.due_s < now_s + longest_s + job.member.profile.answer_s else None
+
+    def _can_wait(self, job: Job, now_s: float) -> bool:
+        """Whether it may go on in the next cycle: there is time, and nothing newer takes its place.
+
+        A share is a share of one cycle, and ends with it.
+        """
+        if self.policy.shares or job.member.waiting:
+            return False
+        return job.due_s > now_s + self.cycle_s
+
+
+def _urgency(entry: tuple[tuple[bool, float], Job | Member]) -> tuple[bool, float]:
+    return entry[0]
+
+
+def _due_s(job: Job) -> float:
+    return job.due_s
 
 
 def step(jobs: Sequence[Job], stopwatch: Callable[[], float]) -> Turn:

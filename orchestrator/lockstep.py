@@ -60,9 +60,7 @@ class LockStep:
             ends_s = min((end_s for end_s, _ in self._under_way.values()), default=_NEVER)
             for lane in self._orchestrator.lanes.values():
                 if lane not in self._under_way:
-                    ends_s = min(
-                        ends_s, max(lane.wakes_s(), now_s + _SAME_S) if lane.jobs else ends_s
-                    )
+                    ends_s = min(ends_s, max(lane.admission.wakes_s(), now_s + _SAME_S))
             tick_s = self._began_s + self._ticks * cycle_s
             sample_s = self._began_s + (self._samples + 1) * self._sample_s
             coming_s = (time_s, ends_s, tick_s, sample_s)

@@ -56,6 +56,8 @@ class PluginSettings:
         batch_delay_s: with ``step_batch`` and most_running above 1, how long a first step waits
             for company: 0 steps with whoever is there, more gives throughput for latency.
         essential: nothing keeps it out and none of its work is shed, as for what moves a robot.
+        later_worth: what all steps after the first add to the worth of an answer, where the first
+            is worth 1; ``python -m benchmarks.curves`` measures it.
     """
 
     lane: str
@@ -69,6 +71,7 @@ class PluginSettings:
     most_running: int = 1
     batch_delay_s: float = 0.0
     essential: bool = False
+    later_worth: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("max_age_s", "overrun_s", "deadline_s"):
@@ -77,7 +80,7 @@ class PluginSettings:
                 continue
             if not value > 0.0:
                 raise ValueError(f"{name} must be positive, got {value}")
-        for name in ("floor_atp", "batch_delay_s"):
+        for name in ("floor_atp", "batch_delay_s", "later_worth"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         for name in ("queue", "most_running"):
@@ -90,11 +93,23 @@ class PluginSettings:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An observation that waits for its turn."""
+    """An observation that waits for its turn.
+
+    Attributes:
+        observation: what was captured.
+        context: what its refinement begins with.
+        salience: how much it matters, in [0, 1].
+        offered_s: when it came.
+        due_s: when its answer is due; inf without a deadline.
+        hopeless: it came too late for that already.
+    """
 
     observation: Captured
     context: Context
     salience: float
+    offered_s: float
+    due_s: float
+    hopeless: bool
 
 
 class Member:

@@ -23,7 +23,7 @@ class Claim:
         observation: what waits.
         trust: trust in the plugin.
         salience: how much the observation matters, in [0, 1].
-        first_atp: what its first step is expected to cost; 0 while that is unknown.
+        first_s: what a first answer is expected to cost, in seconds; 0 while that is unknown.
         due_s: clock time by which the answer is due; inf without a deadline.
         waited: cycles in which the lane had no room for this plugin, in a row.
     """
@@ -32,7 +32,7 @@ class Claim:
     observation: Captured
     trust: float
     salience: float
-    first_atp: float
+    first_s: float
     due_s: float
     waited: int
 
@@ -40,16 +40,19 @@ class Claim:
 class Policy(Protocol):
     """How one lane's time is given to the refinements that want it.
 
-    First steps and answers that are due come before anything an index says.
+    Answers that are due come before anything a policy says.
 
     Attributes:
         name: what configuration calls it.
+        first_steps_first: True begins all that waits before anything is refined further; with
+            False, ``rank`` and ``index`` are on one scale.
         shares: True divides a lane's pool among its live refinements, by weight above floors;
             with False, whoever steps next draws on all that is left above what is kept for the
             floors and the first steps of the others.
     """
 
     name: str
+    first_steps_first: bool
     shares: bool
 
     def weight(self, trust: float) -> float:
@@ -61,44 +64,54 @@ class Policy(Protocol):
         ...
 
     def rank(self, claim: Claim) -> float:
-        """Where a cycle has no room for all that waits, the largest rank is let in first."""
+        """Of all that waits to begin, the largest rank begins first."""
         ...
 
 
-def _worth_per_atp(claim: Claim) -> float:
-    """Salience x trust for each ATP that a first answer costs; it grows with every turn missed."""
-    return claim.salience * claim.trust * (1 + claim.waited) / max(claim.first_atp, 1.0)
+_AGEING = 0.1  # per cycle: nobody is turned away for ever
+_SHORTEST_S = 1e-4  # a first step that nobody knows yet is taken for so cheap: it is found out
+
+
+def _worth_per_s(claim: Claim) -> float:
+    """Salience x trust for each second that a first answer costs, more with every cycle missed."""
+    worth = claim.salience * claim.trust * (1.0 + _AGEING * claim.waited)
+    return worth / max(claim.first_s, _SHORTEST_S)
 
 
 class Greedy:
-    """The step that improves most: trust x expected normalised energy drop per second.
+    """The step that improves most for its cost, a first answer counting as 1.
 
-    For energies with diminishing returns this index is near-optimal (Nemhauser, Wolsey and
-    Fisher, 1978, on greedy maximisation of submodular functions); the drop is the best mean over
-    a horizon of steps, so that a plateau before a drop is looked across.
+    A claim is worth salience x trust for what its first answer costs; a later step salience x
+    trust x the best expected drop per second over a horizon of steps (so that a plateau before a
+    drop is looked across), normalised to the plugin's own typical drop, x what all later steps
+    add to the worth of a first answer. For diminishing returns this is near-optimal (Nemhauser,
+    Wolsey and Fisher, 1978, on greedy maximisation of submodular functions).
     """
 
     name = "greedy"
+    first_steps_first = False
     shares = False
 
     def weight(self, trust: float) -> float:
-        """Trust: it bounds how often a plugin may begin anew while others still refine."""
-        return trust
+        """Nothing is shared."""
+        return 1.0
 
     def index(self, job: Job, now_s: float) -> float:
-        """Trust x gain per second."""
+        """Salience x trust x worth gained per second."""
         member = job.member
-        return member.trust() * member.profile.gain_per_s(job.refinement.energies)
+        gain_per_s = member.profile.gain_per_s(job.refinement.energies)
+        return job.salience * member.trust() * member.settings.later_worth * gain_per_s
 
     def rank(self, claim: Claim) -> float:
-        """Salience x trust per ATP."""
-        return _worth_per_atp(claim)
+        """Salience x trust x worth of a first answer, which is 1, per second."""
+        return _worth_per_s(claim)
 
 
 class Proportional:
     """Shares by trust; whoever has had least of its share steps next (stride scheduling)."""
 
     name = "proportional"
+    first_steps_first = True
     shares = True
 
     def weight(self, trust: float) -> float:
@@ -111,14 +124,15 @@ class Proportional:
         return (account.base_atp - account.meter.spent_atp) / account.weight
 
     def rank(self, claim: Claim) -> float:
-        """Salience x trust per ATP."""
-        return _worth_per_atp(claim)
+        """Salience x trust per second."""
+        return _worth_per_s(claim)
 
 
 class Equal:
     """The same share for everybody, in turn."""
 
     name = "equal"
+    first_steps_first = True
     shares = True
 
     def weight(self, trust: float) -> float:
@@ -131,18 +145,19 @@ class Equal:
         return account.base_atp - account.meter.spent_atp
 
     def rank(self, claim: Claim) -> float:
-        """First come, first served."""
-        return -claim.observation.captured_s
+        """Who was turned away for longest."""
+        return float(claim.waited)
 
 
 class EarliestDeadlineFirst:
-    """The earliest deadline runs to its end, then the next (Liu and Layland, 1973)."""
+    """The earliest deadline is refined to its end, then the next (Liu and Layland, 1973)."""
 
     name = "edf"
+    first_steps_first = False
     shares = False
 
     def weight(self, trust: float) -> float:
-        """The same for all."""
+        """Nothing is shared."""
         return 1.0
 
     def index(self, job: Job, now_s: float) -> float:

@@ -30,8 +30,8 @@ class Account:
         self.weight = weight
         self.floor_atp = floor_atp
         self.reserve_atp = reserve_atp
-        self.least_atp = max(floor_atp, reserve_atp)
-        """What it gets in this cycle at least: until its first step is over, its reserve."""
+        self.least_atp = floor_atp
+        """What it gets in this cycle at least, beside its reserve while that is not spent."""
         self.base_atp = 0.0
         """What the meter had spent when this cycle began."""
         self.before_atp = 0.0
@@ -39,8 +39,12 @@ class Account:
 
     @property
     def owed_atp(self) -> float:
-        """What of its least it has not had yet."""
-        return max(0.0, self.least_atp - self.meter.spent_atp + self.base_atp)
+        """What of its least it has not had yet; its reserve while nothing was spent."""
+        spent_atp = self.meter.spent_atp
+        least_atp = self.least_atp - spent_atp + self.base_atp
+        if not spent_atp:
+            least_atp = max(least_atp, self.reserve_atp)
+        return max(0.0, least_atp)
 
 
 class LanePool:
@@ -53,8 +57,9 @@ class LanePool:
 
     Everybody is granted its floor and, until its first step is over, that step's reserve. What is
     left above is divided by weight where the pool ``shares``; otherwise it goes, whole, to those
-    whose :meth:`turn` it is. Who has had its share of a cycle and begins anew does not get another
-    one at the cost of those who still refine. Safe from any thread.
+    whose :meth:`turn` it is; they may begin a step while anything is left. Of a pool that shares,
+    who has had its share of a cycle and begins anew does not get another one at the cost of those
+    who still refine. Safe from any thread.
     """
 
     def __init__(self, cap_atp: float, atp_per_s: float, *, shares: bool = True) -> None:
@@ -97,7 +102,6 @@ class LanePool:
         floor_atp: float,
         reserve_atp: float = 0.0,
         *,
-        overdue: bool = False,
         essential: bool = False,
     ) -> Account | None:
         """Open the books of a new refinement.
@@ -106,35 +110,33 @@ class LanePool:
             owner: whose it is.
             weight: the owner's share above the floors, relative to the others' (> 0).
             floor_atp: what the owner gets in each cycle before anything is shared.
-            reserve_atp: the worst case of the first step.
-            overdue: it was turned away for a whole cycle already, so it may never fit: only a
-                cycle that is spent keeps it out, and what its first step overruns becomes a debt.
+            reserve_atp: the worst case of the first step: nobody else spends it before that step
+                is over. Where less is left, the rest becomes a debt.
             essential: nothing keeps it out.
 
         Returns:
-            The account, or None where the reserve does not fit into this cycle any more, or not
-            into what the owner's earlier refinements have left of its share.
+            The account, or None where nothing is left of this cycle above what is owed to others,
+            or where the reserve does not fit into what the owner has left of its share.
         """
         if not weight > 0.0:
             raise BudgetError(f"a weight must be positive, got {weight}")
         floor_atp = min(floor_atp, self.cap_atp)
+        reserve_atp = min(reserve_atp, self.cap_atp)
         with self._lock:
             if not essential:
-                left = self._budget_atp - self._spent()
-                if not overdue:
-                    left -= self._kept_for_others(owner)
-                    for other in self._accounts:
-                        left -= other.owed_atp
-                if left <= 0.0 or (not overdue and left < min(reserve_atp, self.cap_atp)):
+                left = self._budget_atp - self._spent() - self._kept_for_others(owner)
+                for other in self._accounts:
+                    left -= other.owed_atp
+                if left <= 0.0:
                     return None
-            reserve_atp = 0.0 if overdue else min(reserve_atp, self.cap_atp)
             meter = Meter(0.0, atp_per_s=self.atp_per_s)
+            meter.overdraws = not self._shares
             account = Account(owner, meter, weight, floor_atp, reserve_atp)
             had_atp = self._closed_by.get(owner, 0.0)
             if had_atp > 0.0:
                 account.before_atp = max(0.0, had_atp - floor_atp)
-                account.least_atp = max(floor_atp - had_atp, reserve_atp)
-                if not (essential or overdue) and not self._has_share_left(account, reserve_atp):
+                account.least_atp = max(0.0, floor_atp - had_atp)
+                if not essential and not self._has_share_left(account, reserve_atp):
                     return None
             self._accounts.append(account)
             if not self._holders:
@@ -202,8 +204,7 @@ class LanePool:
                 spent += spent_atp - account.base_atp
                 account.base_atp = account.meter.granted_atp = spent_atp
                 account.before_atp = 0.0
-                reserve_atp = 0.0 if spent_atp > 0.0 else account.reserve_atp
-                account.least_atp = max(account.floor_atp, reserve_atp)
+                account.least_atp = account.floor_atp
             used = spent + under_way_atp - self._under_way_atp
             self._under_way_atp = under_way_atp
             self._budget_atp = self.cap_atp - max(0.0, used - self._budget_atp)
@@ -231,16 +232,11 @@ class LanePool:
 
     def _has_share_left(self, account: Account, reserve_atp: float) -> bool:
         """Whether one that begins anew has enough left of its share, beside others that refine."""
-        others = {other.owner: other.weight for other in self._accounts}
-        others.pop(account.owner, None)
-        if not others:
+        takers = [*self._accounts, account]
+        if not self._shares or all(taker.owner == account.owner for taker in takers):
             return True
-        if self._shares:
-            takers = [*self._accounts, account]
-            rest_atp = self._budget_atp - self._spent() - sum(taker.owed_atp for taker in takers)
-            share_atp = self._level(rest_atp, takers) * account.weight
-        else:
-            share_atp = self.cap_atp * account.weight / (account.weight + sum(others.values()))
+        rest_atp = self._budget_atp - self._spent() - sum(taker.owed_atp for taker in takers)
+        share_atp = self._level(rest_atp, takers) * account.weight
         return account.owed_atp + max(0.0, share_atp - account.before_atp) > reserve_atp
 
     def _grant(self) -> None:
@@ -253,6 +249,8 @@ class LanePool:
             used = spent_atp - account.base_atp
             left -= used
             owed = account.least_atp - used
+            if not spent_atp and owed < account.reserve_atp:
+                owed = account.reserve_atp
             if owed > 0.0:
                 floors += owed
             else:

@@ -18,7 +18,7 @@ _RATE: Final = 0.2
 _WORST_DECAY: Final = 0.99
 _CUT_SHORT: Final = (HaltReason.BUDGET, HaltReason.DEADLINE, HaltReason.CANCELLED)
 _EXPLORED: Final = 3
-_FIND_OUT: Final = 1e300  # before every known gain
+_UNKNOWN_S: Final = 1e-3  # a step of a plugin that never made one
 _MOST_STEPS: Final = 1024
 _NUMBERS: Final = ("worst_first_s", "first_s", "worst_s", "step_s", "answer_s", "scale")
 
@@ -94,8 +94,10 @@ class Profile:
         further steps that experience covers, so that a plateau before a drop is not starved.
         """
         if self.scale <= 0.0 or self.step_s <= 0.0:
-            # Nothing known yet: find out. Nothing ever gained: everybody else comes first.
-            return _FIND_OUT if self.count < _EXPLORED else 0.0
+            # Nothing known yet: the next step may bring it all. Nothing ever gained: it may not.
+            if self.count >= _EXPLORED:
+                return 0.0
+            return 1.0 / (self.step_s or self.first_s or _UNKNOWN_S)
         if self._rates is None:
             self._rates = _steepest(self._drops)
         done = len(energies) - 1

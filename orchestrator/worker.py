@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -68,7 +69,7 @@ class Worker:
         """Ask it to stop after the step under way."""
         with self._lock:
             self._generation += 1
-        self.lane.inbox.put(None)
+        self.lane.wake()
 
     def join(self, timeout_s: float) -> Sequence[Job]:
         """Wait for a worker that was stopped; returns the jobs whose step did not end in time."""
@@ -83,14 +84,12 @@ class Worker:
             return self._jobs
 
     def _work(self, generation: int) -> None:
-        lane, lock = self.lane, self._lock
+        lane, lock, inbox = self.lane, self._lock, self.lane.inbox
         while True:
-            if not lane.jobs and not self._wait(generation, None):
-                return
-            lane.take_in()
             with lock:
                 if self._generation != generation:
-                    return
+                    return  # given up on: the lane belongs to another thread
+                lane.take_in()
                 job = lane.choose()
                 if job is not None:
                     if job.member.runner is not None:
@@ -103,35 +102,33 @@ class Worker:
                     self._jobs = jobs
                     self._began_s = time.perf_counter()
             if job is None:
-                if not self._wait(generation, lane.wakes_s() - lane.clock.now_s()):
-                    return
+                self._wait(inbox)
                 continue
             goes_on = advanced(jobs)
+            while len(lane.jobs) == 1 and goes_on[0] and lane.inbox.empty():
+                with lock:  # it is alone: there is nobody to choose from
+                    if self._generation != generation:
+                        return
+                    self._began_s = time.perf_counter()
+                goes_on = advanced(jobs)
             with lock:
                 if self._generation != generation:
-                    return  # given up on: the verdict and the lane belong to others now
+                    return
                 self._jobs = ()
             for job, more in zip(jobs, goes_on, strict=True):
                 if not more:
                     lane.jobs.remove(job)
                     finished(lane, job)
 
-    def _wait(self, generation: int, timeout_s: float | None) -> bool:
-        """Wait for somebody to come; False where this thread is to end."""
-        if timeout_s is not None and timeout_s <= 0.0:
-            return True
-        inbox = self.lane.inbox
+    def _wait(self, inbox: queue.SimpleQueue[Job | None]) -> None:
+        """Wait for something new, or for those who waited for company long enough."""
+        wakes_s = self.lane.admission.wakes_s()
+        timeout_s = None if wakes_s == math.inf else max(0.0, wakes_s - self.lane.clock.now_s())
         try:
             arrived = inbox.get(timeout=timeout_s)
         except queue.Empty:
-            return True
-        if self._generation != generation:
-            if arrived is not None:
-                inbox.put(arrived)
-            return False
-        if arrived is not None:
-            self.lane.jobs.append(arrived)
-        return True
+            arrived = None
+        inbox.put(arrived)  # whoever works on takes it in
 
 
 class Runner:
@@ -166,7 +163,7 @@ class Runner:
             if job is None:
                 stopping = True
             elif stopping or advanced((job,))[0]:
-                self._lane.submit(job)
+                self._lane.back(job)
             else:
                 finished(self._lane, job)
             if stopping and self._inbox.empty():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -15,12 +16,14 @@ import msgspec
 
 from sage.clock import Clock
 from sage.irp.errors import ConfigError
+from sage.irp.trajectory import StepRecord
 from sage.telemetry.events import Event
-from sage.telemetry.lines import SCHEMA_ID, Record, record, text
+from sage.telemetry.lines import SCHEMA_ID, record, text
 
 logger = logging.getLogger(__name__)
 
 _BUFFER_BYTES = 64 * 1024
+_isfinite = math.isfinite
 _END_BYTES = 256  # kept free below the limit, for the line that says why it ends there
 
 
@@ -81,15 +84,19 @@ class JsonlSink:
         except OSError as error:
             why = error.strerror or error
             raise ConfigError(f"{str(path)!r} cannot be written: {why}") from None
+        self._same: tuple[str, int, float] | None = None  # what the lines of a refinement share
+        self._form = b""
         self._append(
-            {
-                "event": "header",
-                "at_s": round(self._latest_s, 6),
-                "schema": SCHEMA_ID,
-                "sage": sage_version(),
-                "device": text(device)[:200],
-                "wall_time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            }
+            self._encoder.encode(
+                {
+                    "event": "header",
+                    "at_s": round(self._latest_s, 6),
+                    "schema": SCHEMA_ID,
+                    "sage": sage_version(),
+                    "device": text(device)[:200],
+                    "wall_time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+                }
+            )
         )
         self._write()
 
@@ -100,9 +107,12 @@ class JsonlSink:
                 self.lost += 1
                 return
             try:
-                told = record(event, self._latest_s)
-                self._latest_s = max(self._latest_s, told["at_s"])
-                self._append(told)
+                if type(event) is StepRecord:
+                    self._append(self._step_line(event))
+                else:
+                    told = record(event, self._latest_s)
+                    self._latest_s = max(self._latest_s, told["at_s"])
+                    self._append(self._encoder.encode(told))
             except Exception as error:
                 # An event that cannot be told costs its own line and no other.
                 self.lost += 1
@@ -130,8 +140,25 @@ class JsonlSink:
                 return
             self._end("closed", untold)
 
-    def _append(self, told: Record) -> None:
-        line = self._encoder.encode(told)
+    def _step_line(self, event: StepRecord) -> bytes:
+        """A step as a line: there are more of them than of all else, and their shape is fixed."""
+        plugin, refinement, index, energy, cost_s = event
+        if not (_isfinite(energy) and _isfinite(cost_s)):
+            return self._encoder.encode(record(event, self._latest_s))
+        same = (plugin, refinement, self._latest_s)
+        if same != self._same:
+            head = {
+                "event": "step",
+                "at_s": round(self._latest_s, 6),
+                "plugin": text(plugin),
+                "refinement": int(refinement),
+            }
+            begin = self._encoder.encode(head)[:-1].replace(b"%", b"%%")
+            self._form = begin + b',"step":%d,"energy":%.6g,"cost_s":%.6g}'
+            self._same = same
+        return self._form % (index, energy, cost_s)
+
+    def _append(self, line: bytes) -> None:
         room = self._limit_bytes - _END_BYTES - self._written - len(self._buffer)
         if len(line) + 1 > room:
             self.lost += 1

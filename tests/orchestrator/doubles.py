@@ -93,11 +93,17 @@ class House:
     clock: VirtualClock = field(default_factory=VirtualClock)
     watch: VirtualClock = field(default_factory=VirtualClock)
 
+    stopwatch: Callable[[], float] | None = None
+    """Measures lane time instead of ``watch``."""
+
     def __post_init__(self) -> None:
         self.events: list[Event] = []
         self.outcomes: dict[str, list[tuple[Any, Outcome[Any]]]] = {}
         self.orchestrator = HRMOrchestrator(
-            self.config, clock=self.clock, emit=self.events.append, stopwatch=self.watch.now_s
+            self.config,
+            clock=self.clock,
+            emit=self.events.append,
+            stopwatch=self.stopwatch or self.watch.now_s,
         )
 
     def add(

@@ -29,8 +29,8 @@ def house() -> House:
 
 
 def full(house: House) -> None:
-    """Nothing is left of this cycle."""
-    house.add("filler", [1.0], 0.1)
+    """Nothing is left of this cycle, and 20 ms of the next are owed."""
+    house.add("filler", [1.0], 0.12)
     house.submit("filler")
     house.drain()
 
@@ -43,7 +43,7 @@ def order(house: House) -> list[str]:
 
 
 def test_the_most_salient_is_let_in_first(house: House) -> None:
-    known(house, eye=0.04, ear=0.04, nose=0.04)
+    known(house, eye=0.045, ear=0.045, nose=0.045)
     full(house)
     for name, salience in (("eye", 0.2), ("ear", 0.9), ("nose", 0.5)):
         house.orchestrator.submit(name, Seen(house.clock.now_s()), salience=salience)
@@ -52,7 +52,7 @@ def test_the_most_salient_is_let_in_first(house: House) -> None:
 
 
 def test_the_most_trusted_is_let_in_first(house: House) -> None:
-    known(house, eye=0.06, ear=0.06)
+    known(house, eye=0.08, ear=0.08)
     for _ in range(5):
         house.orchestrator.trust.fail("eye")
     full(house)
@@ -62,13 +62,13 @@ def test_the_most_trusted_is_let_in_first(house: House) -> None:
 
 
 def test_what_found_no_room_before_its_deadline_is_shed_and_counted(house: House) -> None:
-    known(house, eye=0.06, ear=0.06)
+    known(house, eye=0.08, ear=0.08)
     full(house)
     house.orchestrator.submit("eye", Seen(house.clock.now_s()), salience=0.1)
     house.submit("ear")
     assert order(house) == ["ear"]
-    house.wait(0.05)  # 0.15 s after the capture: 60 ms more would be too late
-    house.orchestrator.tick()
+    house.wait(0.05)  # 0.15 s after the capture: 80 ms more would be too late
+    assert house.step() is None
     eye = house.orchestrator.members["eye"]
     assert eye.dropped["shed"] == 1
     assert [event.reason for event in house.told(Dropped)] == ["shed"]
@@ -79,6 +79,7 @@ def test_one_whose_place_is_taken_while_there_is_no_room_is_shed(house: House) -
     known(house, eye=0.06)
     full(house)
     house.submit("eye")
+    assert house.step() is None
     house.submit("eye")
     assert house.orchestrator.members["eye"].dropped == {"shed": 1}
 
@@ -126,7 +127,8 @@ def test_its_room_is_kept_for_it(house: House) -> None:
     house.orchestrator.tick()
     house.submit("eye")
     house.drain()
-    assert house.outcomes["eye"][0][1].trajectory.steps == 3, "70 ms are three steps of 20"
+    (running,) = house.orchestrator.members["eye"].running
+    assert len(running.refinement.energies) == 4, "70 ms are begun, not 100"
     house.submit("wheel")
     house.drain()
     assert house.orchestrator.granted_atp <= 500.0 + 1e-6
@@ -138,11 +140,11 @@ def test_a_queue_keeps_so_many_and_the_oldest_goes(house: House) -> None:
     for what in range(6):
         house.submit("ear", what)
     house.drain()
-    assert [seen.what for seen, _ in house.outcomes["ear"]] == [0, 3, 4, 5]
+    assert [seen.what for seen, _ in house.outcomes["ear"]] == [3, 4, 5]
     assert house.orchestrator.members["ear"].counts() == {
         "submitted": 6,
-        "finished": 4,
-        "superseded": 2,
+        "finished": 3,
+        "superseded": 3,
     }
 
 
@@ -192,6 +194,7 @@ def test_refinements_of_one_plugin_step_together(house: House) -> None:
     plugin = batching(house, most_running=4)
     for what in range(6):
         house.submit("together", what)
+    house.step()
     assert len(house.orchestrator.members["together"].running) == 4
     house.drain()
     assert plugin.batches[:3] == [4, 4, 4]

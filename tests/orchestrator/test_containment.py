@@ -116,6 +116,7 @@ def test_it_waits_comes_back_new_and_works_again(moody: Moody) -> None:
 
 def test_what_waited_when_it_failed_is_dropped(moody: Moody) -> None:
     moody.house.submit("moody", "first")
+    moody.house.step()
     moody.house.submit("moody", "second")
     moody.energy = math.nan
     moody.house.drain()
@@ -214,7 +215,7 @@ def test_what_takes_the_results_may_raise(house: House, caplog: pytest.LogCaptur
     with caplog.at_level(logging.ERROR):
         for name in ("eye", "eye", "ear"):
             house.submit(name)
-        house.drain()
+            house.drain()
     assert taken == [1, 1]
     assert len(house.outcomes["ear"]) == 1
     assert "results of plugin 'eye' raised" in caplog.text

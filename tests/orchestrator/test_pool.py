@@ -119,7 +119,6 @@ def test_nothing_is_opened_while_a_debt_takes_the_whole_cycle(pool: LanePool) ->
     pool.close(account)
     pool.new_cycle()
     assert pool.open("other", 1.0, 0.0) is None
-    assert pool.open("other", 1.0, 0.0, overdue=True) is None
     pool.new_cycle()
     assert left(opened(pool)) == pytest.approx(300.0)
 
@@ -140,41 +139,35 @@ def test_lane_time_that_passed_while_the_step_was_under_way_is_no_debt(pool: Lan
 def test_the_reserve_of_a_first_step_is_kept_until_that_step_is_over(pool: LanePool) -> None:
     reserved = opened(pool, 0.05, reserve=300.0)
     assert left(reserved) >= 300.0
-    assert pool.open("other", 1.0, 0.0, 201.0) is None
-    trusted = opened(pool, 1.0, reserve=200.0)
+    trusted = opened(pool, 1.0, reserve=150.0)
     assert left(reserved) >= 300.0
     pool.new_cycle()  # it did not have its turn yet
     assert left(reserved) >= 300.0
     spend(reserved, 290.0)
     pool.new_cycle()
-    assert left(reserved) == pytest.approx(300.0 * 0.05 / 1.05)
-    assert left(trusted) >= 200.0
-    spend(trusted, 190.0)
+    assert left(reserved) == pytest.approx(350.0 * 0.05 / 1.05)
+    assert left(trusted) >= 150.0
+    spend(trusted, 140.0)
     pool.new_cycle()
     assert left(reserved) == pytest.approx(CAP * 0.05 / 1.05)
 
 
-def test_a_first_step_that_does_not_fit_any_more_waits(pool: LanePool) -> None:
-    spend(opened(pool), 300.0)
-    assert pool.open("other", 1.0, 0.0, 250.0) is None
-    assert pool.open("other", 1.0, 0.0, 150.0) is not None
+def test_what_is_reserved_for_others_begins_nobody(pool: LanePool) -> None:
+    opened(pool, reserve=300.0)
+    opened(pool, reserve=200.0)
+    assert pool.open("other", 1.0, 0.0) is None
 
 
-def test_a_first_step_dearer_than_a_whole_cycle_needs_a_whole_cycle(pool: LanePool) -> None:
+def test_a_first_step_dearer_than_what_is_left_begins_and_leaves_a_debt(pool: LanePool) -> None:
+    spend(opened(pool), 400.0)
     account = opened(pool, reserve=3 * CAP)
-    assert left(account) == CAP
-
-
-def test_one_that_waited_for_a_cycle_comes_in_with_whatever_is_left(pool: LanePool) -> None:
-    other = opened(pool, floor=CAP)
-    spend(other, 20.0)
-    assert pool.open("other", 1.0, 0.0, 3 * CAP) is None
-    overdue = pool.open("other", 1.0, 0.0, 3 * CAP, overdue=True)
-    assert overdue is not None
-    assert left(other) >= CAP - 20.0 - 1e-6, "the floor of another was not kept"
-    assert pool.granted_atp <= CAP + 1e-6
-    spend(other, 480.0)
-    assert pool.open("other", 1.0, 0.0, overdue=True) is None
+    spend(account, 300.0)
+    assert pool.granted_atp <= CAP
+    pool.close(account)
+    pool.new_cycle()
+    assert pool.granted_atp == pytest.approx(300.0)
+    spend(account := opened(pool), 300.0)
+    assert pool.open("other", 1.0, 0.0) is None, "a spent cycle begins nothing"
 
 
 def test_beginning_anew_is_no_second_share(pool: LanePool) -> None:
@@ -267,16 +260,6 @@ def test_a_step_made_elsewhere_keeps_what_it_may_cost(purse: LanePool) -> None:
     assert purse.granted_atp <= CAP
 
 
-def test_a_purse_gives_nobody_two_turns_at_the_cost_of_others(purse: LanePool) -> None:
-    steady, busy = opened(purse), opened(purse, owner="busy")
-    purse.turn(busy)
-    spend(busy, 260.0)
-    purse.close(busy)
-    assert purse.open("busy", 1.0, 0.0, 10.0) is None, "it has had its half"
-    purse.close(steady)
-    assert left(opened(purse, owner="busy", reserve=10.0)) == pytest.approx(240.0)
-
-
 def test_what_is_kept_for_one_that_does_not_run_yet_is_there_when_it_comes(purse: LanePool) -> None:
     purse.keep("wheel", 200.0)
     other = opened(purse)
@@ -294,7 +277,7 @@ def test_what_is_kept_for_one_that_does_not_run_yet_is_there_when_it_comes(purse
 def test_nothing_keeps_out_what_is_essential(purse: LanePool) -> None:
     greedy = opened(purse)
     spend(greedy, 900.0)
-    assert purse.open("other", 1.0, 0.0, overdue=True) is None
+    assert purse.open("other", 1.0, 0.0) is None
     assert purse.open("wheel", 1.0, 0.0, 100.0, essential=True) is not None
     assert purse.granted_atp <= CAP
 
@@ -337,17 +320,15 @@ class Books(RuleBasedStateMachine):
         weight=st.floats(0.05, 1.0),
         floor=SMALL,
         reserve=ATP,
-        overdue=st.booleans(),
+        essential=st.booleans(),
     )
     def open(
-        self, lane: int, owner: str, weight: float, floor: float, reserve: float, overdue: bool
+        self, lane: int, owner: str, weight: float, floor: float, reserve: float, essential: bool
     ) -> None:
         pool = self.pools[lane % len(self.pools)]
-        account = pool.open(owner, weight, floor, reserve, overdue=overdue)
+        account = pool.open(owner, weight, floor, reserve, essential=essential)
         if account is not None:
             self.live.append((pool, account))
-            if not overdue:
-                assert left(account) >= min(reserve, pool.cap_atp) - 1e-6, "first step not covered"
 
     @precondition(lambda self: self.live)
     @rule(which=st.integers(0), atp=st.one_of(SMALL, ATP))
@@ -396,7 +377,7 @@ class Books(RuleBasedStateMachine):
         if mine:
             granted = max(0.0, self.budgets[at])
             assert sum(map(left, mine)) == pytest.approx(granted, abs=1e-6), "grants or debt"
-            floors = sum(account.least_atp for account in mine)
+            floors = sum(account.owed_atp for account in mine)
             if floors <= granted:
                 for account in mine:
                     assert left(account) >= account.floor_atp - 1e-6, "a floor was not kept"

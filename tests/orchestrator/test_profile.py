@@ -71,7 +71,7 @@ def test_being_cut_short_on_a_plateau_is_no_proof_of_uselessness(reason: HaltRea
     profile = Profile()
     for _ in range(50):
         teach(profile, [1.0, 1.0, 1.0], reason=reason)
-    assert profile.gain_per_s([1.0]) == Profile().gain_per_s([1.0])
+    assert profile.gain_per_s([1.0]) == 1.0 / profile.step_s, "the next step may bring it all"
     teach(profile, [1.0, 1.0, 1.0, 0.0])
     gain = profile.gain_per_s([1.0])
     assert gain > 0.0
@@ -139,30 +139,25 @@ def test_the_index_is_the_best_mean_over_every_horizon(drops: list[float]) -> No
         assert rates[index] == pytest.approx(max(0.0, *means), abs=1e-9)
 
 
-def _race(curve: list[float], other: list[float], rounds: int, cost_s: float) -> tuple[int, int]:
-    """Steps that each of two plugins gets on one lane, refined over and over."""
+def test_a_plateau_then_drop_is_not_starved_by_steady_descent() -> None:
+    """A cycle has room for 12 of the 16 steps that both want: the drop is worth 1/5 a step, the
+    steady descent 1/9; who only looked at the next step would take the latter."""
     house = House()
-    house.add("first", curve, cost_s)
-    house.add("second", other, cost_s)
-    steps = {"first": 0, "second": 0}
-    for _ in range(rounds):
+    house.add("plateau", [1.0] * 5 + [0.0], 0.0082, deadline_s=0.09)
+    house.add("steady", [float(10 - step) for step in range(10)], 0.0082, deadline_s=0.09)
+    for names in (("plateau",), ("steady",), *[("plateau", "steady")] * 30):
         house.wait(0.1)
         house.orchestrator.tick()
-        for _ in range(int(0.1 / cost_s)):
-            for name in steps:
-                house.submit(name)
-            name = house.step()
-            assert name is not None
-            steps[name] += 1
-    return steps["first"], steps["second"]
-
-
-def test_a_plateau_then_drop_is_not_starved_by_steady_descent() -> None:
-    plateau = [1.0] * 9 + [0.0]
-    steady = [float(10 - step) for step in range(10)]
-    first, second = _race(plateau, steady, 50, 0.004)
-    assert first > 0.15 * (first + second), "the drop at the end of the plateau is not seen"
-    assert second > 0.25 * (first + second)
+        for name in names:
+            house.submit(name)
+        house.drain()
+    steps = {
+        name: [outcome.trajectory.steps for _, outcome in told[10:]]
+        for name, told in house.outcomes.items()
+    }
+    reached = sum(count == 6 for count in steps["plateau"])
+    assert reached >= 10, "the drop at the end of the plateau was not reached in half of the cycles"
+    assert min(steps["steady"]) >= 4
 
 
 def test_the_lane_goes_to_the_one_that_still_gains() -> None:
@@ -179,5 +174,5 @@ def test_the_lane_goes_to_the_one_that_still_gains() -> None:
     house.submit("useless")
     house.submit("useful")
     order = [house.step() for _ in range(10)]
-    assert order[:2] == ["useless", "useful"], "first steps come before everything"
+    assert sorted(filter(None, order[:2])) == ["useful", "useless"], "first answers come first"
     assert order[2:] == ["useful"] * 8

@@ -233,8 +233,7 @@ def test_lane_time_of_a_long_step_is_no_debt(orchestrator: HRMOrchestrator, gate
     seen.wait()
     orchestrator.tick()
     submit(orchestrator, "eye")
-    assert not orchestrator.members["eye"].waiting, "300 ms were to be paid twice"
-    seen.wait()
+    seen.wait()  # without another tick: 300 ms were not to be paid twice
 
 
 def test_a_plugin_that_exits_does_not_take_its_lane_along(
@@ -387,7 +386,8 @@ def test_closing_does_not_wait_for_a_step_that_hangs(
     assert time.perf_counter() - began_s < 5.0
     assert "lane perception" in caplog.text
     assert hanging.wait().reason is HaltReason.FAILED
-    assert other.wait().reason is HaltReason.CANCELLED
+    assert other.outcomes == []
+    assert orchestrator.members["other"].dropped == {"cancelled": 1}
     for member in orchestrator.members.values():
         assert not member.running
         check_counts(member)
@@ -408,11 +408,10 @@ def test_closing_twice_does_nothing_more(
 def test_closing_before_the_start_settles_what_was_submitted(
     orchestrator: HRMOrchestrator,
 ) -> None:
-    results = add(orchestrator, "eye")
+    add(orchestrator, "eye")
     submit(orchestrator, "eye")
     orchestrator.close()
-    assert results.wait().reason is HaltReason.CANCELLED
-    check_counts(orchestrator.members["eye"])
+    assert orchestrator.members["eye"].counts() == {"submitted": 1, "finished": 0, "cancelled": 1}
 
 
 def test_run_ticks_once_a_cycle_until_it_is_asked_to_stop(

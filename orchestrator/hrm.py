@@ -363,6 +363,7 @@ class HRMOrchestrator:
             if outcome.reason is HaltReason.FAILED:
                 if member.supervisor.state is HealthState.ACTIVE:  # or several failed at once
                     self._containment.failed(member, described(outcome.error), now_s)
+                    lane.admission.drop_all(member, member.supervisor.state.value)
             else:
                 if outcome.answered:
                     member.supervisor.succeeded()

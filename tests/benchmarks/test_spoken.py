@@ -138,7 +138,8 @@ def test_commands_that_can_be_done_and_those_to_decline_have_rows_of_their_own(
     assert apartment.main([*arguments, "--json", str(path)]) == 0
     # The seeds once each, with no controls, in the voices of the folder.
     assert asked == [
-        (seed, "trained", 3, 180.0, Speech(("go", "approach", "find"), voices)) for seed in (4, 5)
+        (seed, "trained", 3, 180.0, Speech(("go", "approach", "find"), voices), 1.0)
+        for seed in (4, 5)
     ]
     body = json.loads(path.read_text())
     rows = {row["id"]: row for row in body["rows"]}

@@ -129,7 +129,9 @@ class Admission:
                 return None
             settings, profile = member.settings, member.profile
             waiting = member.waiting[0]
-            reserve_atp = (profile.worst_first_s + profile.answer_s) * member.atp_per_s
+            # Of a batch, each pays its part: the worst case of one alone would keep out the others.
+            first_s = profile.worst_first_s if settings.most_running == 1 else profile.first_s
+            reserve_atp = (first_s + profile.answer_s) * member.atp_per_s
             account = self._pool.open(
                 member.name,
                 self._policy.weight(member.trust()),

@@ -49,10 +49,13 @@ class Admission:
         self._clock = clock
         self._emit = emit
         self._members: tuple[Member, ...] = ()
+        self._batching: tuple[Member, ...] = ()
 
     def add(self, member: Member) -> None:
         """One more plugin of this lane."""
         self._members = (*self._members, member)
+        if member.settings.batch_delay_s > 0.0:
+            self._batching = (*self._batching, member)
 
     def offer(
         self,
@@ -91,29 +94,33 @@ class Admission:
         profile = member.profile
         return now_s + profile.first_s + profile.answer_s > due_s
 
-    def claims(self, now_s: float) -> list[tuple[float, Member, Waiting]]:
-        """(rank, plugin, the oldest that waits for it) of all that may begin now; what is too old
-        or too late for that is dropped."""
-        found = []
+    def claims(self, now_s: float, *, alone: bool) -> list[tuple[float, Member]]:
+        """(rank, plugin) of all that may begin now; what is too old or too late is dropped.
+
+        One that is alone needs no rank.
+        """
+        ready = []
         for member in self._members:
             if not member.waiting or len(member.running) >= member.settings.most_running:
                 continue
             with member.lock:
                 waiting = self._oldest(member, now_s)
-            if waiting is None or self._waits_for_company(member, waiting, now_s):
-                continue
-            rank = math.inf
-            if not member.settings.essential:
-                rank = self._policy.rank(self._claim(member, waiting))
-            found.append((rank, member, waiting))
-        return found
+            if waiting is not None and not self._waits_for_company(member, waiting, now_s):
+                ready.append((member, waiting))
+        if alone and len(ready) == 1:
+            return [(math.inf, ready[0][0])]
+        rank = self._policy.rank
+        return [
+            (math.inf if m.settings.essential else rank(self._claim(m, waiting)), m)
+            for m, waiting in ready
+        ]
 
     def wakes_s(self) -> float:
         """When the next of those who wait for company stops waiting; inf where nobody does."""
         wakes_s = math.inf
-        for member in self._members:
+        for member in self._batching:
             delay_s = member.settings.batch_delay_s
-            if delay_s > 0.0 and member.waiting and member.batches:
+            if member.waiting and member.batches:
                 with member.lock:
                     if member.waiting:
                         wakes_s = min(wakes_s, member.waiting[0].offered_s + delay_s)
@@ -190,7 +197,7 @@ class Admission:
 
     def _waits_for_company(self, member: Member, waiting: Waiting, now_s: float) -> bool:
         settings = member.settings
-        if not (settings.batch_delay_s > 0.0 and member.batches):
+        if settings.batch_delay_s == 0.0 or not member.batches:
             return False
         if now_s >= waiting.offered_s + settings.batch_delay_s:
             return False

@@ -391,4 +391,5 @@ class HRMOrchestrator:
                 member.on_result(job.observation, outcome)
             except Exception:
                 logger.exception("what takes the results of plugin %r raised", member.name)
-        lane.wake()  # it has room for somebody's first step now
+        if member.waiting or member.runner is not None:
+            lane.wake()  # another of it may begin now, or its ATP go to others

@@ -12,7 +12,7 @@ from sage.irp import Refinement, advance_together, most_in_batch
 
 if TYPE_CHECKING:
     from orchestrator.admission import Admission
-    from orchestrator.member import Captured, Member, Waiting
+    from orchestrator.member import Captured, Member
     from orchestrator.policy import Policy
     from orchestrator.pool import Account, LanePool
     from sage.clock import Clock
@@ -117,7 +117,7 @@ class Lane:
 
     def _most_urgent(self, now_s: float) -> Job | None:
         jobs, policy = self.jobs, self.policy
-        claims = self.admission.claims(now_s) if self.claimed else []
+        claims = self.admission.claims(now_s, alone=not jobs) if self.claimed else []
         self.claimed = bool(claims) or self.admission.wakes_s() < math.inf
         due = self._due(claims, now_s)
         if due is not None:
@@ -125,10 +125,11 @@ class Lane:
             return due
         first = policy.first_steps_first
         entries: list[tuple[tuple[bool, float], Job | Member]] = [
-            ((first, rank), member) for rank, member, _ in claims
+            ((first, rank), member) for rank, member in claims
         ]
         entries += [((False, policy.index(job, now_s)), job) for job in jobs]
-        entries.sort(key=_urgency, reverse=True)
+        if len(entries) > 1:
+            entries.sort(key=_urgency, reverse=True)
         for _, candidate in entries:
             if isinstance(candidate, Job):
                 if self._affords(candidate):
@@ -147,13 +148,13 @@ class Lane:
         self.pool.turn(job.account)
         return job.account.meter.affords_s(job.refinement.next_step_s)
 
-    def _due(self, claims: Sequence[tuple[float, Member, Waiting]], now_s: float) -> Job | None:
+    def _due(self, claims: Sequence[tuple[float, Member]], now_s: float) -> Job | None:
         """Whose answer would be late if the longest step of another came before it."""
         jobs = self.jobs
         if not jobs or len(jobs) + len(claims) < 2:
             return None
         longest_s = max([max(j.member.profile.worst_s, j.refinement.next_step_s) for j in jobs])
-        for _, member, _ in claims:
+        for _, member in claims:
             longest_s = max(longest_s, member.profile.worst_first_s)
         job = min(jobs, key=_due_s)
         return job if job.due_s < now_s + longest_s + job.member.profile.answer_s else None

@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from orchestrator.profile import Profile
 from orchestrator.supervisor import RestartPolicy, Supervisor
@@ -91,8 +91,7 @@ class PluginSettings:
             raise ValueError(f"isolation must be 'thread' or 'process', got {self.isolation!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """An observation that waits for its turn.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from sage.irp import ConfigError
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.member import Captured
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """An observation that wants to be let in.
 
     Attributes:

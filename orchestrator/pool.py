@@ -136,7 +136,7 @@ class LanePool:
             if had_atp > 0.0:
                 account.before_atp = max(0.0, had_atp - floor_atp)
                 account.least_atp = max(0.0, floor_atp - had_atp)
-                if not essential and not self._has_share_left(account, reserve_atp):
+                if self._shares and not (essential or self._has_share_left(account, reserve_atp)):
                     return None
             self._accounts.append(account)
             if not self._holders:
@@ -233,7 +233,7 @@ class LanePool:
     def _has_share_left(self, account: Account, reserve_atp: float) -> bool:
         """Whether one that begins anew has enough left of its share, beside others that refine."""
         takers = [*self._accounts, account]
-        if not self._shares or all(taker.owner == account.owner for taker in takers):
+        if all(taker.owner == account.owner for taker in takers):
             return True
         rest_atp = self._budget_atp - self._spent() - sum(taker.owed_atp for taker in takers)
         share_atp = self._level(rest_atp, takers) * account.weight

@@ -26,6 +26,12 @@ STATUS = struct.Struct("=cQ")
 """b"?" and a process that has ended."""
 REPLY = struct.Struct("=q")
 """Its number (with a descriptor of it), or its exit status."""
+NICENESS = 5
+"""How much plugins' processes yield to the runtime where cores are scarce.
+
+What starts, or computes without end, must not delay the lanes; with this it gets a quarter of a
+core that a lane wants too, and all of one that nobody wants.
+"""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -78,6 +84,7 @@ def _become(main: Any, server: int, files: Sequence[int], slot_bytes: int, kept:
     try:
         # Ctrl-C is for the runtime, which then closes its plugins in its own order.
         os.setsid()
+        os.nice(NICENESS)
         channel, memory, output = files
         os.dup2(output, 1)
         os.dup2(output, 2)

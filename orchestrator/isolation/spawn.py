@@ -18,9 +18,11 @@ from orchestrator.isolation.forkserver import REPLY, START, STATUS
 
 _TIMEOUT_S = 60.0
 
-# -c leaves the current directory on the import path, where a user may keep a `sage` of their own.
+# -c leaves the current directory on the import path, where a user may keep a `sage` of their own;
+# what is forked from here must be the very code that runs in the runtime.
 _BOOT = (
-    "import sys; sys.path[:] = [p for p in sys.path if p] + [sys.argv[1]]; "
+    "import sys; sys.path[:] = [p for p in sys.path if p]; root = sys.argv[1]; "
+    "root in sys.path or sys.path.insert(0, root); "
     "from sage._safepath import secure_imports; secure_imports(); "
     "from orchestrator.isolation.forkserver import main; sys.exit(main(sys.argv[2:]))"
 )

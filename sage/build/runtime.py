@@ -16,10 +16,10 @@ from plugins.control import ControlPlugin
 from plugins.language import LanguagePlugin
 from plugins.vision import VisionPlugin
 from sage.build.body import Bystander, RobotBody, no_skill
-from sage.build.config import Isolation, RunConfig
+from sage.build.config import RunConfig
 from sage.build.crediting import Crediting
 from sage.build.listening import Listening
-from sage.build.plugins import installed_plugin
+from sage.build.plugins import installed_plugin, later_worth
 from sage.build.understanding import Understanding
 from sage.clock import Clock
 from sage.effectors import Effector
@@ -112,11 +112,9 @@ class Runtime:
         self._floor_atp = _FLOOR * config.orchestrator.pool_atp
         self._camera_plugins: list[str] = []
         if vision is not None:
-            tier = config.isolation.get(VisionPlugin.name, "thread")
-            self.crediting.vision = self._see_with(vision, self._take_scene, tier)
+            self.crediting.vision = self._see_with(VisionPlugin.name, vision, self._take_scene)
         for name in config.plugins:
-            tier = config.isolation.get(name, "thread")
-            self._see_with(installed_plugin(name), None, tier)
+            self._see_with(name, installed_plugin(name), None)
         if world is not None:
             self._give_body(world.static_map, world.start_pose)
         self.agent = self._make_agent()
@@ -218,6 +216,7 @@ class Runtime:
                 max_age_s=0.3,
                 isolation=self.config.isolation.get(ControlPlugin.name, "thread"),
                 essential=True,
+                later_worth=later_worth(ControlPlugin.name),
             ),
             self._take_plan,
         )
@@ -246,6 +245,7 @@ class Runtime:
                     deadline_s=0.5,
                     max_age_s=5.0,
                     isolation=self.config.isolation.get(LanguagePlugin.name, "thread"),
+                    later_worth=later_worth(LanguagePlugin.name),
                 ),
                 understanding.take,
             )
@@ -267,9 +267,9 @@ class Runtime:
 
     def _see_with(
         self,
+        name: str,
         factory: Callable[[], IRPPlugin[Any, Any]],
         on_result: Callable[[Observation, Outcome[Any]], None] | None,
-        isolation: Isolation,
     ) -> str:
         member = self.orchestrator.register(
             factory,
@@ -278,7 +278,8 @@ class Runtime:
                 floor_atp=self._floor_atp,
                 deadline_s=0.3,
                 max_age_s=0.3,
-                isolation=isolation,
+                isolation=self.config.isolation.get(name, "thread"),
+                later_worth=later_worth(name),
             ),
             on_result,
         )

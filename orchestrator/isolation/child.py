@@ -210,7 +210,7 @@ class _Server:
         given = iter(self._link.value(request.given) if request.given is not None else ())
         for move in request.moves:
             if move.previous < 0:
-                states[move.begun] = plugin.init_state(*next(given))
+                states[move.begun] = plugin.init_state(next(given), next(given) or {})
         before = [states[m.begun if m.previous < 0 else m.previous] for m in request.moves]
         if len(before) == 1:
             after = [plugin.step(before[0])]
@@ -260,7 +260,8 @@ class _Server:
         plain: Any = None
         value: Where | None = None
         if what == "init":
-            self._states[request.states[0]] = plugin.init_state(*self._link.value(request.given))
+            observation, context = self._link.value(request.given)
+            self._states[request.states[0]] = plugin.init_state(observation, context or {})
         elif what == "verify":
             plain = bool(plugin.verify(self._link.value(request.given)))
         elif what == "warm_start":

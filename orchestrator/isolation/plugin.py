@@ -164,11 +164,10 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
     def _step_all(self, states: Sequence[Held]) -> list[Held]:
         link, books = self._link, self._books
         with link.lock:
-            given = [
-                (state.begin[0], dict(state.begin[1]))
-                for state in map(self._checked, states)
-                if state.begin is not None
-            ]
+            given: list[Any] = []
+            for state in states:
+                if self._checked(state).begin is not None:
+                    given += self._begin(state)
             where = link.put(given) if given else None
             forget_states, forget_refinements = books.forgotten()
             moves, made = [], []
@@ -239,8 +238,7 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
         with link.lock:
             for state in map(self._checked, states):
                 if state.begin is not None:
-                    observation, context = state.begin
-                    self._request("init", (state,), (observation, dict(context)))
+                    self._request("init", (state,), self._begin(state))
                     state.begin = None
             return self._request(what, states, None if given is None else given[0], given is None)
 
@@ -252,6 +250,12 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
         identities = [state.identity for state in states]
         request = Ask(link.next_number(), time.perf_counter(), what, identities, where)
         return link.ask(request, Answered, self.step_limit_s)
+
+    @staticmethod
+    def _begin(state: Held) -> tuple[Any, dict[str, Any] | None]:
+        assert state.begin is not None
+        observation, context = state.begin
+        return observation, dict(context) if context else None
 
     def _held(self, refinement: Refined, begin: tuple[Any, Context] | None = None) -> Held:
         return Held(self._books, refinement, self.same, begin)

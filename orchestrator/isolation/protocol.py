@@ -63,7 +63,7 @@ class Move(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Step(_Message, frozen=True):
     """Step these refinements, after forgetting what nobody holds any more.
 
-    ``given`` holds (observation, context) of each that begins.
+    ``given`` holds observation and context (None where it is empty) of each that begins.
     """
 
     number: _Count

@@ -306,7 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args(argv)
-    logging.getLogger("orchestrator").setLevel(logging.ERROR)  # steps fail by the thousand here
+    logging.basicConfig(level=logging.ERROR)  # steps fail by the thousand here
     operations = min(args.operations, 100_000) if args.quick else args.operations
     table = Table(title="random operations on the books", title_justify="left")
     for column in ("policy", "operations", "looked", "violations", "seconds"):

@@ -1,10 +1,10 @@
-"""Vision, language and control under one budget: who gets what, and where an early stop goes.
+"""Vision, language and control under one budget: who gets what, and what there is no room for.
 
 The apartment runs in virtual time, which advances by the lane time that each step really took.
 Vision and language share one lane, control has its own; every cycle of 100 ms grants 1000 ATP in
-all, which is 200 us of lane time each. Each printed cycle says what every plugin was granted and
-spent, how its refinements ended, what stopping early freed and who had it, and how far each plugin
-is trusted. Everything happens in ``main``.
+all, which is 200 us of lane time each; ``--budget`` grants less. Each printed cycle says what
+every plugin spent, how its refinements ended and how far the plugin is trusted; the end says what
+was shed. Everything happens in ``main``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import cycle
 
-from orchestrator import HRMOrchestrator, LockStep, OrchestratorConfig, PluginSettings
+from orchestrator import (
+    POLICIES,
+    HRMOrchestrator,
+    LockStep,
+    OrchestratorConfig,
+    PluginSettings,
+)
 from plugins.control import ControlPlugin
 from plugins.language import LanguagePlugin
 from plugins.vision import VisionConfig, VisionPlugin
@@ -27,7 +33,7 @@ from sage.sensors import open_apartment, open_source
 from sage.skills.intent import Intent
 from sage.skills.interpretation import interpret
 from sage.skills.meaning import Meaning
-from sage.telemetry import Admitted, Cycle, Event, Finished
+from sage.telemetry import Cycle, Dropped, Event, Finished
 from sage.values import ActionPlan, Frame, Observation, RangeScan, Twist, Utterance
 
 SENTENCES = (
@@ -41,6 +47,8 @@ examples:
   python demos/orchestrator_demo.py                     four virtual seconds
   python demos/orchestrator_demo.py --seconds 10 --say "go to the bathroom" --every 1.5
   python demos/orchestrator_demo.py --vision-steps 12   one that never has enough
+  python demos/orchestrator_demo.py --budget 0.1        a tenth of the ATP: some is shed
+  python demos/orchestrator_demo.py --budget 0.1 --policy edf
   py-spy record -o budget.svg -- python demos/orchestrator_demo.py --seconds 30 --quiet
 """
 
@@ -49,7 +57,6 @@ examples:
 class Share:
     """What one plugin had of one cycle."""
 
-    granted_atp: float = 0.0
     spent_atp: float = 0.0
     steps: int = 0
     ends: Counter[str] = field(default_factory=Counter)
@@ -61,37 +68,25 @@ class Ledger:
 
     def __init__(self, *, quiet: bool) -> None:
         self.total: defaultdict[str, Share] = defaultdict(Share)
-        self.freed_atp: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self.dropped: Counter[tuple[str, str]] = Counter()
         self._quiet = quiet
         self._shares: defaultdict[str, Share] = defaultdict(Share)
-        self._freed: list[str] = []
-        self._live: dict[int, tuple[str, str]] = {}  # refinement to (plugin, lane)
 
     def __call__(self, event: Event) -> None:
         """Enter one event."""
-        if isinstance(event, Admitted):
-            self._live[event.refinement] = event.plugin, event.lane
+        if isinstance(event, Dropped):
+            self.dropped[event.plugin, event.reason] += 1
         elif isinstance(event, Finished):
             self._finished(event)
         elif isinstance(event, Cycle) and self._shares:
             self._print(event)
 
     def _finished(self, event: Finished) -> None:
-        self._live.pop(event.refinement, None)
         for share in (self._shares[event.plugin], self.total[event.plugin]):
-            share.granted_atp += event.granted_atp
             share.spent_atp += event.spent_atp
             share.steps += event.trajectory.steps
             share.ends[event.trajectory.reason.value] += 1
             share.trust = event.trust
-        # What was granted and not spent went to whoever was running on the same lane.
-        freed_atp = event.granted_atp - event.spent_atp
-        others = sorted({name for name, lane in self._live.values() if lane == event.lane})
-        if freed_atp > 0.05 and others:
-            takers = " and ".join(others)
-            self.freed_atp[event.plugin, takers] += freed_atp
-            why = event.trajectory.reason.value
-            self._freed.append(f"{event.plugin} ({why}) freed {freed_atp:.0f} for {takers}")
 
     def _print(self, event: Cycle) -> None:
         if not self._quiet:
@@ -99,15 +94,12 @@ class Ledger:
             for name, share in sorted(self._shares.items()):
                 ends = ",".join(f"{n} {why}" for why, n in share.ends.items())
                 parts.append(
-                    f"{name} {share.spent_atp:.0f}/{share.granted_atp:.0f} ATP "
-                    f"{share.steps} steps {ends} trust {share.trust:.2f}"
+                    f"{name} {share.spent_atp:.0f} ATP {share.steps} steps {ends} "
+                    f"trust {share.trust:.2f}"
                 )
             spent = f"{event.spent_atp:5.0f} of {event.pool_atp:.0f} ATP"
             print(f"cycle {event.number - 1:3d} {spent} | {' | '.join(parts)}")
-            for line in self._freed:
-                print(f"          {line}")
         self._shares.clear()
-        self._freed.clear()
 
 
 def main() -> None:
@@ -115,7 +107,11 @@ def main() -> None:
     args = arguments()
     clock = VirtualClock()
     ledger = Ledger(quiet=args.quiet)
-    orchestrator = HRMOrchestrator(OrchestratorConfig(), clock=clock, emit=ledger)
+    try:
+        config = OrchestratorConfig(pool_atp=1000.0 * args.budget, policy=args.policy)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    orchestrator = HRMOrchestrator(config, clock=clock, emit=ledger)
     uri = f"sim:apartment?seed={args.seed}&frame_hz=10"
     world = open_apartment(uri, clock=clock, lockstep=True)
     source = open_source(uri, clock=clock, world=world, lockstep=True)
@@ -152,11 +148,11 @@ def main() -> None:
                 orchestrator.submit("control", task)
 
     vision = VisionConfig(max_steps=args.vision_steps)
-    perception = PluginSettings("perception", floor_atp=50.0, deadline_s=0.3)
+    perception = PluginSettings("perception", deadline_s=0.3)
     orchestrator.register(lambda: VisionPlugin(vision), perception)
-    orchestrator.register(LanguagePlugin, PluginSettings("perception", floor_atp=50.0), understand)
+    orchestrator.register(LanguagePlugin, PluginSettings("perception"), understand)
     orchestrator.register(
-        ControlPlugin, PluginSettings("control", floor_atp=50.0, deadline_s=0.06), drive
+        ControlPlugin, PluginSettings("control", deadline_s=0.06, essential=True), drive
     )
     sentences, said_s, number = cycle(args.say or SENTENCES), 0.0, 0
 
@@ -185,8 +181,8 @@ def main() -> None:
             f"  {name:9s}{share.spent_atp:8.0f} ATP spent, {share.steps:4d} steps in "
             f"{share.ends.total():3d} refinements ({ends}), trust {share.trust:.2f}"
         )
-    for (giver, takers), freed_atp in ledger.freed_atp.items():
-        print(f"  {giver} freed {freed_atp:.0f} ATP for {takers} by stopping early")
+    for (name, reason), count in sorted(ledger.dropped.items()):
+        print(f"  {name}: {count} {reason}")
 
 
 def arguments() -> argparse.Namespace:
@@ -203,8 +199,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--say", action="append", metavar="TEXT", help="may be repeated")
     parser.add_argument("--every", type=float, default=0.7, help="seconds between sentences")
+    parser.add_argument("--budget", type=float, default=1.0, help="share of the ATP (default 1)")
+    parser.add_argument("--policy", default="greedy", help=f"one of {', '.join(POLICIES)}")
     parser.add_argument("--quiet", action="store_true", help="only the books at the end")
     args = parser.parse_args()
+    if not 0.0 < args.budget <= 1.0:
+        raise ConfigError(f"--budget must lie in (0, 1], got {args.budget:g}")
     for name, low in (("seconds", 0.2), ("every", 0.1)):
         if not low <= getattr(args, name) <= 600.0:
             raise ConfigError(f"--{name} must lie in [{low:g}, 600], got {getattr(args, name):g}")

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from orchestrator.isolation import IsolatedPlugin
 from orchestrator.member import Factory, Member, PluginSettings
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
@@ -76,8 +77,6 @@ def made(factory: Factory, settings: PluginSettings) -> IRPPlugin[Any, Any]:
     """
     try:
         if settings.isolation == "process":
-            from orchestrator.isolation import IsolatedPlugin
-
             return IsolatedPlugin(factory)
         plugin = factory()
     except SageError:

@@ -137,6 +137,7 @@ class HRMOrchestrator:
             self.trust.of,
             on_result,
             lane.pool.atp_per_s,
+            self.config.cycle_s,
         )
         self._members = {**self._members, member.name: member}  # lanes may be reading the old one
         lane.admission.add(member)
@@ -209,7 +210,7 @@ class HRMOrchestrator:
         """Begin to work in real time: one thread per lane, one per plugin with a process."""
         self._switch_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(min(self._switch_interval_s, SWITCH_INTERVAL_S))
-        self._workers = [Worker(lane, self.config.cycle_s) for lane in self.lanes.values()]
+        self._workers = [Worker(lane) for lane in self.lanes.values()]
         for member in self._members.values():
             if member.settings.isolation == "process":
                 member.runner = Runner(member.name, self.lanes[member.settings.lane])
@@ -345,9 +346,7 @@ class HRMOrchestrator:
         if settings.essential:
             first_atp = profile.worst_first_s * self.config.atp_per_s
             self.lanes[settings.lane].pool.keep(member.name, max(settings.floor_atp, first_atp))
-        if settings.isolation == "process":
-            limit_s = member.overrun_s(self.config.cycle_s)
-            member.plugin.step_limit_s = limit_s  # type: ignore[attr-defined]
+        member.limit_steps()
 
     def _finish(self, job: Job) -> None:
         """Close the books of a refinement that ended, deliver it, admit what waits."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from orchestrator.isolation import IsolatedPlugin
 from orchestrator.profile import Profile
 from orchestrator.supervisor import RestartPolicy, Supervisor
 from sage.irp import Batches, Context, IRPPlugin, Outcome
@@ -46,8 +47,7 @@ class PluginSettings:
         max_age_s: an observation older than this is dropped unrefined.
         overrun_s: a step that takes longer than this is given up on. None: 2 s in a thread; in a
             process 0.1 s or a cycle or three times the longest step so far, whichever is longest.
-            A process that never finished a step gets twice as much at each restart: its model may
-            need long to warm up.
+            Give more where a model takes longer to warm up in its first step.
         restart: how it comes back after a failure.
         isolation: "thread" runs its steps on the lane; "process" in a process of its own, which
             can hang, crash or keep the interpreter's lock without anybody else noticing.
@@ -127,14 +127,15 @@ class Member:
         trust_of: Callable[[str], float],
         on_result: OnResult | None,
         atp_per_s: float,
+        cycle_s: float,
     ) -> None:
         self.factory = factory
-        self.replace(plugin)
         self.name = plugin.name
         self.settings = settings
         self.on_result = on_result
         self.profile = profile
         self.atp_per_s = atp_per_s
+        self._cycle_s = cycle_s
         self.supervisor = Supervisor(settings.restart)
         self.lock = threading.RLock()
         self.running: list[Job] = []
@@ -147,26 +148,32 @@ class Member:
         self.finished = 0
         self.dropped: Counter[str] = Counter()
         self._trust_of = trust_of
+        self.replace(plugin)
 
     def replace(self, plugin: IRPPlugin[Any, Any]) -> None:
         """Go on with this one, made anew."""
         self.plugin = plugin
         self.batches = isinstance(plugin, Batches)
+        self.limit_steps()
+
+    def limit_steps(self) -> None:
+        """Tell a plugin in a process of its own how long a step may take."""
+        if isinstance(self.plugin, IsolatedPlugin):
+            self.plugin.step_limit_s = self.overrun_s
 
     def trust(self) -> float:
         """Trust in it now."""
         return self._trust_of(self.name)
 
-    def overrun_s(self, cycle_s: float) -> float:
+    @property
+    def overrun_s(self) -> float:
         """How long a step of it may take before it is given up on."""
         settings = self.settings
         if settings.overrun_s is not None:
             return settings.overrun_s
         if settings.isolation == "thread":
             return _LONGEST_STEP_S
-        known_s = _PROCESS_MARGIN * self.profile.worst_s
-        doublings = 0 if known_s > 0.0 else min(self.supervisor.failures_in_row, 10)
-        return max(_PROCESS_STEP_S, cycle_s, known_s) * 2.0**doublings
+        return max(_PROCESS_STEP_S, self._cycle_s, _PROCESS_MARGIN * self.profile.worst_s)
 
     def counts(self) -> Mapping[str, int]:
         """Submitted, finished, and dropped by reason."""

@@ -18,10 +18,9 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Drives one lane from a thread of its own, and replaces that thread when a step hangs."""
 
-    def __init__(self, lane: Lane, cycle_s: float) -> None:
+    def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self.abandoned = 0
-        self._cycle_s = cycle_s
         self._lock = threading.Lock()
         self._generation = 0
         self._jobs: Sequence[Job] = ()
@@ -46,7 +45,7 @@ class Worker:
             if not jobs:
                 return 0.0
             taken_s = time.perf_counter() - self._began_s
-            limit_s = jobs[0].member.overrun_s(self._cycle_s)
+            limit_s = jobs[0].member.overrun_s
             if taken_s <= limit_s:
                 return taken_s
             self._generation += 1

@@ -26,7 +26,7 @@ STATUS = struct.Struct("=cQ")
 """b"?" and a process that has ended."""
 REPLY = struct.Struct("=q")
 """Its number (with a descriptor of it), or its exit status."""
-NICENESS = 5
+NICENESS = 10
 """How much plugins' processes yield to the runtime where cores are scarce.
 
 What starts, or computes without end, must not delay the lanes; with this it gets a quarter of a

@@ -19,7 +19,14 @@ from orchestrator.isolation import protocol, spawn
 from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
 from orchestrator.isolation.protocol import Failed, Open, Ready, Reply, Request, Where
 from orchestrator.isolation.shared import COPIED, SharedSlots, create
-from sage.irp.errors import ConfigError, DeviceError, ModelError, PluginError, SageError
+from sage.irp.errors import (
+    ConfigError,
+    DeviceError,
+    ModelError,
+    PluginError,
+    ProcessDiedError,
+    SageError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +160,7 @@ class Link:
 
     def _exchange(self, request: Request, limit_s: float, late: str) -> Reply:
         if self.ended is not None:
-            raise PluginError(f"{self.what} {self.ended}")
+            raise ProcessDiedError(f"{self.what} {self.ended}")
         ends_s = time.perf_counter() + limit_s
         packet = protocol.pack(request)
         if len(packet) > protocol.PACKET_LIMIT_BYTES:
@@ -166,7 +173,7 @@ class Link:
             left_s = ends_s - time.perf_counter()
             if left_s <= 0.0:
                 self._end(late)
-                raise PluginError(f"{self.what} {self.ended}")
+                raise ProcessDiedError(f"{self.what} {self.ended}")
             for file, _ in self._waiter.wait(left_s, self._expected_s):
                 if file == self._errors:
                     self._listen()
@@ -200,7 +207,7 @@ class Link:
             self._told = (self._told + said)[-_TOLD_BYTES:]
             log.info("%s wrote: %s", self.what, said.decode("utf-8", "replace").rstrip())
 
-    def _died(self) -> PluginError:
+    def _died(self) -> ProcessDiedError:
         """It closed its end, or ended; says how."""
         if self._gone(_REAP_S):
             self._listen()
@@ -211,7 +218,7 @@ class Link:
             self._end("is closed" if self._closing else how)
         else:
             self._end("closed its connection")
-        return PluginError(f"{self.what} {self.ended}")
+        return ProcessDiedError(f"{self.what} {self.ended}")
 
     def _gone(self, within_s: float) -> bool:
         poll = select.poll()

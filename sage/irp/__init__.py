@@ -8,6 +8,7 @@ from sage.irp.errors import (
     DeviceError,
     ModelError,
     PluginError,
+    ProcessDiedError,
     SageError,
 )
 from sage.irp.halting import HaltPolicy, HaltReason
@@ -32,6 +33,7 @@ __all__ = [
     "ModelError",
     "Outcome",
     "PluginError",
+    "ProcessDiedError",
     "Refinement",
     "SageError",
     "Settles",

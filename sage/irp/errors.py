@@ -23,5 +23,10 @@ class PluginError(SageError):
     """A plugin broke the contract or failed inside a step; the text names the plugin."""
 
 
+class ProcessDiedError(PluginError):
+    """A plugin's process died or was killed in a step. Its lane went on with others meanwhile, so
+    what was waited for it is no cost of the lane."""
+
+
 class BudgetError(SageError):
     """The books of the budget do not balance: more was asked of a meter than it can give."""

@@ -13,7 +13,7 @@ from numbers import Number
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
-from sage.irp.errors import ConfigError, PluginError
+from sage.irp.errors import ConfigError, PluginError, ProcessDiedError
 from sage.irp.halting import HaltPolicy, HaltReason
 from sage.irp.meter import Meter
 from sage.irp.plugin import Context, IRPPlugin
@@ -272,6 +272,8 @@ class Refinement(Generic[S, R]):
     def _fail(self, error: Exception, cost_s: float) -> bool:
         """A step that gave nothing: charge it, and keep what there was before."""
         if self.outcome is None:
+            if isinstance(error, ProcessDiedError):
+                cost_s = 0.0
             self.meter.charge_s(cost_s)
             self._halt(HaltReason.FAILED, error, cost_s)
         return False

@@ -146,8 +146,22 @@ def test_rows_compare_greedy_with_the_bound_and_the_others(demand: Demand) -> No
     policies = {
         share: {name: of(value) for name, value in names.items()}
         for share, names in {
-            0.2: {"greedy": 6.0, "equal": 5.0, "edf": 4.0, "fixed": 4.0, "oracle": 7.0},
-            0.5: {"greedy": 9.0, "equal": 9.0, "edf": 9.0, "fixed": 9.0, "oracle": 9.5},
+            0.2: {
+                "greedy": 6.0,
+                "equal": 5.0,
+                "edf": 4.0,
+                "edf first": 4.8,
+                "fixed": 4.0,
+                "oracle": 7.0,
+            },
+            0.5: {
+                "greedy": 9.0,
+                "equal": 9.0,
+                "edf": 9.0,
+                "edf first": 9.0,
+                "fixed": 9.0,
+                "oracle": 9.5,
+            },
         }.items()
     }
     scores = Scores(of(10.0), {0.2: of(8.0), 0.5: of(10.0)}, policies)
@@ -156,12 +170,15 @@ def test_rows_compare_greedy_with_the_bound_and_the_others(demand: Demand) -> No
     assert rows["budget.margin_equal"].value == pytest.approx(0.2)
     assert rows["budget.margin_edf"].value == pytest.approx(0.5)
     assert rows["budget.margin_edf"].baselines["bound_0.2"] == pytest.approx(0.8)
+    assert rows["budget.margin_edf"].baselines["over_edf_first"] == pytest.approx(0.25)
 
 
 def test_the_command_measures_other_curves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budget, "demand_of", lambda recording: demand_of(recording, STREAMS))
+    monkeypatch.setattr(
+        budget, "demand_of", lambda recording, streams: demand_of(recording, STREAMS)
+    )
     save(recorded(), tmp_path / "curves.json")
     arguments = [
         "--curves", str(tmp_path / "curves.json"), "--seeds", "3", "--cycles", "10",

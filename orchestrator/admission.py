@@ -19,9 +19,10 @@ class Admission:
     """What waits for one lane, ranked; and what there is no room for, shed.
 
     Nothing is bound before its first step: until then a claim competes, with every other claim
-    and with every refinement under way, each time the lane chooses. An observation that found no
-    ATP left and then grew old or had its place taken by a newer one, or whose answer can no longer
-    be there in time, is dropped as "shed" and counted. What is essential is never shed.
+    and with every refinement under way, each time the lane chooses. An observation that was passed
+    over and then grew old or had its place taken by a newer one, or whose answer can no longer be
+    there in time, is dropped as "shed" and counted; each cycle that a plugin is passed over raises
+    its rank. What is essential is never shed.
 
     Args:
         lane: the name of the lane.
@@ -107,6 +108,8 @@ class Admission:
                 waiting = self._oldest(member, now_s)
             if waiting is not None and not self._waits_for_company(member, waiting, now_s):
                 ready.append((member, waiting))
+                if member.deferred_in is None:
+                    member.deferred_in = self.cycle  # until it begins, it is passed over
         if alone and len(ready) == 1:
             return [(math.inf, ready[0][0])]
         rank = self._policy.rank
@@ -117,12 +120,12 @@ class Admission:
 
     def wakes_s(self) -> float:
         """When the next of those who wait for company stops waiting; inf where nobody does."""
-        wakes_s = math.inf
+        wakes_s, now_s = math.inf, self._clock.now_s()
         for member in self._batching:
             delay_s = member.settings.batch_delay_s
             if member.waiting and member.batches:
                 with member.lock:
-                    if member.waiting:
+                    if member.waiting and member.waiting[0].offered_s + delay_s > now_s:
                         wakes_s = min(wakes_s, member.waiting[0].offered_s + delay_s)
         return wakes_s
 
@@ -137,7 +140,8 @@ class Admission:
             settings, profile = member.settings, member.profile
             waiting = member.waiting[0]
             # Of a batch, each pays its part: the worst case of one alone would keep out the others.
-            first_s = profile.worst_first_s if settings.most_running == 1 else profile.first_s
+            together = member.batches and settings.most_running > 1
+            first_s = profile.first_s if together else profile.worst_first_s
             reserve_atp = (first_s + profile.answer_s) * member.atp_per_s
             account = self._pool.open(
                 member.name,
@@ -147,8 +151,6 @@ class Admission:
                 essential=settings.essential,
             )
             if account is None:
-                if member.deferred_in is None:
-                    member.deferred_in = self.cycle
                 return None
             member.waiting.popleft()
             member.deferred_in = None
@@ -165,7 +167,7 @@ class Admission:
                 on_step=self._emit,
                 stopwatch=self.stopwatch,
             )
-            job = Job(member, observation, refinement, account, due_s, waiting.salience)
+            job = Job(member, observation, refinement, account, due_s, waiting.salience, self.cycle)
             member.running.append(job)
         self._emit(
             Admitted(

@@ -28,14 +28,14 @@ class Containment:
         self._clock = clock
         self._emit = emit
         self._threads: dict[str, threading.Thread] = {}
+        self.closed = False
+        """Nothing is made anew any more; what was being made is ended."""
 
     def failed(self, member: Member, detail: str, now_s: float) -> None:
         """Count a failure; the plugin backs off, or is quarantined."""
         state = member.supervisor.failed(now_s)
         logger.warning("plugin %r failed (%s): %s", member.name, detail, state.value)
         self._emit(Health(now_s, member.name, state.value, detail))
-        if member.settings.isolation == "process":
-            close_plugin(member.plugin)
 
     def restart(self, member: Member, *, threaded: bool) -> None:
         """Make a plugin anew; in a thread, for loading a model must hold up no tick."""
@@ -64,8 +64,13 @@ class Containment:
             self.failed(member, f"restart: {error}", self._clock.now_s())
             return
         with member.lock:
-            member.replace(plugin)
-            member.supervisor.restarted()
+            before = member.plugin
+            if not self.closed:
+                member.replace(plugin)
+                member.supervisor.restarted()
+        close_plugin(plugin if self.closed else before)
+        if self.closed:
+            return
         self._emit(Health(self._clock.now_s(), member.name, HealthState.ACTIVE.value, "restarted"))
 
 
@@ -77,7 +82,9 @@ def made(factory: Factory, settings: PluginSettings) -> IRPPlugin[Any, Any]:
     """
     try:
         if settings.isolation == "process":
-            return IsolatedPlugin(factory)
+            return IsolatedPlugin(
+                factory, memory_mb=settings.memory_mb, kept=max(8, settings.most_running)
+            )
         plugin = factory()
     except SageError:
         raise
@@ -95,9 +102,8 @@ def made(factory: Factory, settings: PluginSettings) -> IRPPlugin[Any, Any]:
 
 def close_plugin(plugin: IRPPlugin[Any, Any]) -> None:
     """End its process, where it has one."""
-    close = getattr(plugin, "close", None)
-    if close is not None:
-        close()
+    if isinstance(plugin, IsolatedPlugin):
+        plugin.close()
 
 
 def described(error: BaseException | None) -> str:

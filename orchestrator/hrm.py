@@ -43,8 +43,9 @@ class HRMOrchestrator:
     """Shares one device among anytime plugins.
 
     Plugins are registered, observations are submitted as they arrive; the newest wait, older
-    ones are dropped and counted. A refinement is admitted at once where its lane's pool covers
-    its first step's worst case. Its result goes to ``on_result`` on the lane's thread.
+    ones are dropped and counted. A refinement begins when its lane chooses it, while anything is
+    left of the cycle; its first step's worst case is then kept for it. Its result goes to
+    ``on_result`` on the lane's thread, or that of its process.
 
     Real time: ``start()``, then ``await run()`` or call ``tick()`` each cycle; ``close()``.
     Virtual time: :class:`orchestrator.lockstep.LockStep` drives the lanes instead.
@@ -230,7 +231,7 @@ class HRMOrchestrator:
                 continue
 
     def tick(self) -> None:
-        """One decision of the H level: new grants, restarts, what was deferred, overruns."""
+        """One decision of the H level: new grants, restarts, overruns."""
         if self._closed:
             return
         now_s = self.clock.now_s()
@@ -260,7 +261,7 @@ class HRMOrchestrator:
         """
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._containment.closed = True
         for name in self._members:
             self.cancel(name)
         runners = [member.runner for member in self._members.values() if member.runner is not None]
@@ -349,24 +350,28 @@ class HRMOrchestrator:
         member.limit_steps()
 
     def _finish(self, job: Job) -> None:
-        """Close the books of a refinement that ended, deliver it, admit what waits."""
+        """Close the books of a refinement that ended, learn from it, deliver it."""
         member, outcome = job.member, job.refinement.outcome
         assert outcome is not None
         lane = self.lanes[member.settings.lane]
         returned_atp = lane.pool.close(job.account)
         trust = self.trust.score(member.name, outcome)
         now_s = self.clock.now_s()
+        failed = False
         with member.lock:  # in one go: what arrives now must find the plugin backing off
             member.running.remove(job)
             member.finished += 1
             if outcome.reason is HaltReason.FAILED:
-                if member.supervisor.state is HealthState.ACTIVE:  # or several failed at once
+                failed = member.supervisor.state is HealthState.ACTIVE  # or several did at once
+                if failed:
                     self._containment.failed(member, described(outcome.error), now_s)
                     lane.admission.drop_all(member, member.supervisor.state.value)
             else:
                 if outcome.answered:
                     member.supervisor.succeeded()
                 member.profile.learn(outcome.trajectory)
+        if failed:
+            close_plugin(job.refinement.plugin)
         spent_atp = job.account.meter.spent_atp
         identity, trajectory = job.refinement.identity, outcome.trajectory
         self.value.finished(

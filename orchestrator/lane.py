@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from sage.clock import Clock
 
 
+_INF = math.inf
+_PATIENCE_CYCLES = 10  # without a step, and a refinement answers with what it has
+_MOST_TOGETHER = 10_000
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """A refinement on its lane, and when its answer is due (-inf: it was cancelled)."""
@@ -28,6 +33,8 @@ class Job:
     account: Account
     due_s: float
     salience: float
+    cycle: int
+    """That of its last step."""
 
 
 @dataclass(slots=True)
@@ -75,6 +82,7 @@ class Lane:
             if job is None:
                 self.claimed = True
             else:
+                self.pool.hold(job.account, 0.0)
                 self.jobs.append(job)
 
     def choose(self) -> Job | None:
@@ -93,23 +101,36 @@ class Lane:
 
     def company(self, job: Job) -> Sequence[Job]:
         """The job, and those of the same plugin that can make their step together with it."""
-        member = job.member
+        member, plugin = job.member, job.refinement.plugin
         if not member.batches or member.settings.most_running == 1:
             return (job,)
-        limit = most_in_batch(member.plugin)
-        while member.waiting and len(member.running) < limit:
-            another = self.admission.begin(member)
-            if another is None:
-                break
-            self.jobs.append(another)
-        mine = [other for other in self.jobs if other.member is member and other is not job]
+        limit = min(most_in_batch(plugin), self._in_time(job))
+        if plugin is member.plugin:  # not one from before a restart
+            while member.waiting and len(member.running) < limit:
+                another = self.admission.begin(member)
+                if another is None:
+                    break
+                self.jobs.append(another)
+        mine = [
+            other
+            for other in self.jobs
+            if other is not job and other.refinement.plugin is plugin and other.member is member
+        ]
         jobs = [job, *mine[: limit - 1]]
         if len(jobs) > 1:
             self.pool.turn(*[each.account for each in jobs])
         return jobs
 
+    def took(self, jobs: Sequence[Job], lane_s: float) -> None:
+        """Take note of how long a step of these jobs took of the lane."""
+        for job in jobs:
+            job.cycle = self.admission.cycle
+        if len(jobs) > 1:
+            jobs[0].member.profile.took_together(lane_s)
+
     def settle(self, turn: Turn) -> None:
         """Take note of a step; jobs that ended leave the lane and their books are closed."""
+        self.took(turn.jobs, turn.cost_s)
         for job, goes_on in zip(turn.jobs, turn.goes_on, strict=True):
             if not goes_on:
                 self.jobs.remove(job)
@@ -123,6 +144,9 @@ class Lane:
         if due is not None:
             self.pool.turn(due.account)
             return due
+        for job in jobs:
+            if self.admission.cycle - job.cycle > _PATIENCE_CYCLES:
+                return self._cut(job)
         first = policy.first_steps_first
         entries: list[tuple[tuple[bool, float], Job | Member]] = [
             ((first, rank), member) for rank, member in claims
@@ -134,10 +158,10 @@ class Lane:
             if isinstance(candidate, Job):
                 if self._affords(candidate):
                     return candidate
-            elif (job := self.admission.begin(candidate)) is not None:
-                jobs.append(job)
-                self.pool.turn(job.account)
-                return job
+            elif (begun := self.admission.begin(candidate)) is not None:
+                jobs.append(begun)
+                self.pool.turn(begun.account)
+                return begun
         for job in sorted(jobs, key=_due_s):
             if not self._can_wait(job, now_s):
                 return job
@@ -148,14 +172,35 @@ class Lane:
         self.pool.turn(job.account)
         return job.account.meter.affords_s(job.refinement.next_step_s)
 
+    def _cut(self, job: Job) -> Job:
+        """End its budget: the answer that it has is worth more than one that never comes."""
+        meter = job.account.meter
+        meter.overdraws = False
+        meter.granted_atp = min(meter.granted_atp, meter.spent_atp)
+        return job
+
+    def _in_time(self, job: Job) -> int:
+        """How many can step together without making the answer of another plugin late."""
+        others = [other for other in self.jobs if other.member is not job.member]
+        due_s = min([other.due_s - other.member.profile.answer_s for other in others], default=_INF)
+        profile = job.member.profile
+        each_s = profile.step_s if job.refinement.energies else profile.first_s
+        if due_s == _INF or each_s <= 0.0:
+            return _MOST_TOGETHER
+        return max(1, min(_MOST_TOGETHER, int((due_s - self.clock.now_s()) / each_s)))
+
     def _due(self, claims: Sequence[tuple[float, Member]], now_s: float) -> Job | None:
         """Whose answer would be late if the longest step of another came before it."""
         jobs = self.jobs
         if not jobs or len(jobs) + len(claims) < 2:
             return None
-        longest_s = max([max(j.member.profile.worst_s, j.refinement.next_step_s) for j in jobs])
+        longest_s = 0.0
+        for job in jobs:
+            profile = job.member.profile
+            longest_s = max(longest_s, profile.worst_s, profile.turn_s, job.refinement.next_step_s)
         for _, member in claims:
-            longest_s = max(longest_s, member.profile.worst_first_s)
+            profile = member.profile
+            longest_s = max(longest_s, profile.worst_first_s, profile.turn_s)
         job = min(jobs, key=_due_s)
         return job if job.due_s < now_s + longest_s + job.member.profile.answer_s else None
 

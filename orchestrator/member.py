@@ -56,6 +56,8 @@ class PluginSettings:
         batch_delay_s: with ``step_batch`` and most_running above 1, how long a first step waits
             for company: 0 steps with whoever is there, more gives throughput for latency.
         essential: nothing keeps it out and none of its work is shed, as for what moves a robot.
+        memory_mb: with a process: how much more memory than at its start a plugin may take, in
+            MiB; None for no limit.
         later_worth: what all steps after the first add to the worth of an answer, where the first
             is worth 1; ``python -m benchmarks.curves`` measures it.
     """
@@ -72,6 +74,7 @@ class PluginSettings:
     batch_delay_s: float = 0.0
     essential: bool = False
     later_worth: float = 0.1
+    memory_mb: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_age_s", "overrun_s", "deadline_s"):
@@ -83,9 +86,11 @@ class PluginSettings:
         for name in ("floor_atp", "batch_delay_s", "later_worth"):
             if not getattr(self, name) >= 0.0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        for name in ("queue", "most_running"):
+        for name in ("queue", "most_running", "memory_mb"):
             value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= 10_000:
+            if value is None and name == "memory_mb":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 10_000:
                 raise ValueError(f"{name} must be a whole number in [1, 10000], got {value!r}")
         if self.isolation not in ("thread", "process"):
             raise ValueError(f"isolation must be 'thread' or 'process', got {self.isolation!r}")
@@ -143,7 +148,7 @@ class Member:
         self.runner: Runner | None = None
         """Makes its steps where they are made in a process of its own, so that no lane waits."""
         self.deferred_in: int | None = None
-        """The cycle in which its lane had no room for its first step; None while it has."""
+        """The cycle in which its lane first passed over what waits; None once one begins."""
         self.submitted = 0
         self.finished = 0
         self.dropped: Counter[str] = Counter()

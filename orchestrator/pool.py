@@ -93,7 +93,8 @@ class LanePool:
 
     def keep(self, owner: str, atp: float) -> None:
         """Hold back so much of each cycle for what an owner may still begin in it."""
-        self._kept[owner] = min(atp, self.cap_atp)
+        with self._lock:
+            self._kept[owner] = min(atp, self.cap_atp)
 
     def open(
         self,
@@ -165,10 +166,13 @@ class LanePool:
                 account.meter.granted_atp += each_atp
 
     def hold(self, account: Account, atp: float) -> None:
-        """Owe an account so much for a step that is made elsewhere while others have their turn."""
+        """Owe an account so much for a step that is made elsewhere while others have their turn.
+
+        Never more than half of a cycle; 0 when the step is over.
+        """
         with self._lock:
             used_atp = account.meter.spent_atp - account.base_atp
-            account.least_atp = max(account.floor_atp, used_atp + atp)
+            account.least_atp = max(account.floor_atp, used_atp + min(atp, 0.5 * self.cap_atp))
             self._grant()
 
     def close(self, account: Account) -> float:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,9 @@ _CUT_SHORT: Final = (HaltReason.BUDGET, HaltReason.DEADLINE, HaltReason.CANCELLE
 _EXPLORED: Final = 3
 _UNKNOWN_S: Final = 1e-3  # a step of a plugin that never made one
 _MOST_STEPS: Final = 1024
-_NUMBERS: Final = ("worst_first_s", "first_s", "worst_s", "step_s", "answer_s", "scale")
+_NUMBERS: Final = ("worst_first_s", "first_s", "worst_s", "step_s", "answer_s", "turn_s", "scale")
+_SHRINK: Final = 0.25  # of the typical drop: so much evidence that a curve is like the others
+_MOST_RATIO: Final = 4.0
 
 
 class Profile:
@@ -28,7 +31,8 @@ class Profile:
 
     ``worst_first_s`` is the decaying maximum of the first step's cost and ``worst_s`` of any
     step's, ``first_s`` and ``step_s`` are the mean costs of the first and of a later one,
-    ``answer_s`` the decaying maximum of reading the answer. Energy drops are kept per step, as
+    ``answer_s`` the decaying maximum of reading the answer, and ``turn_s`` that of a step of
+    several together, which costs each of them but a part of it. Energy drops are kept per step, as
     fractions of the plugin's own typical total drop, so that plugins can be compared. A
     refinement that was cut short says nothing of what would have come: ``count`` and the typical
     drop leave it out.
@@ -36,12 +40,14 @@ class Profile:
 
     __slots__ = (
         "_drops",
+        "_expected",
         "_rates",
         "answer_s",
         "count",
         "first_s",
         "scale",
         "step_s",
+        "turn_s",
         "worst_first_s",
         "worst_s",
     )
@@ -53,9 +59,13 @@ class Profile:
         self.worst_s = 0.0
         self.step_s = 0.0
         self.answer_s = 0.0
+        self.turn_s = 0.0
         self.scale = 0.0
         self._drops: list[float] = []
-        self._rates: list[float] | None = None  # made from the drops when they are asked for
+        # Made from the drops when they are asked for: the best rate from each step on, and what
+        # was gained on average by then.
+        self._rates: list[float] | None = None
+        self._expected: list[float] = []
 
     def learn(self, trajectory: Trajectory) -> None:
         """Take in one finished refinement."""
@@ -87,22 +97,33 @@ class Profile:
             else:
                 drops[index - 1] += (drop - drops[index - 1]) * _RATE
 
+    def took_together(self, lane_s: float) -> None:
+        """Take in what a step of several together took of the lane."""
+        self.turn_s = max(lane_s, self.turn_s * _WORST_DECAY)
+
     def gain_per_s(self, energies: Sequence[float]) -> float:
         """The best expected drop per second over the next steps, in own typical total drops.
 
         ``energies`` is the trajectory so far (at least one step). The best over every number of
-        further steps that experience covers, so that a plateau before a drop is not starved.
+        further steps that experience covers, so that a plateau before a drop is not starved; more
+        for one that has gained more than others had by then.
         """
         if self.scale <= 0.0 or self.step_s <= 0.0:
             # Nothing known yet: the next step may bring it all. Nothing ever gained: it may not.
             if self.count >= _EXPLORED:
                 return 0.0
             return 1.0 / (self.step_s or self.first_s or _UNKNOWN_S)
-        if self._rates is None:
-            self._rates = _steepest(self._drops)
+        rates = self._rates  # read once: another thread may be learning
+        if rates is None:
+            self._expected = list(accumulate(self._drops))
+            rates = self._rates = _steepest(self._drops)
         done = len(energies) - 1
-        if done < len(self._rates):
-            return self._rates[done] / self.step_s
+        if done < len(rates):
+            if not done:
+                return rates[0] / self.step_s
+            gained = (energies[0] - energies[-1]) / self.scale
+            ratio = (max(0.0, gained) + _SHRINK) / (max(0.0, self._expected[done - 1]) + _SHRINK)
+            return min(_MOST_RATIO, max(1.0 / _MOST_RATIO, ratio)) * rates[done] / self.step_s
         # Past all experience: diminishing returns.
         recent = (energies[-2] - energies[-1]) / self.scale if done else 0.0
         return max(0.0, 0.5 * recent) / self.step_s

@@ -88,13 +88,18 @@ class Worker:
             with lock:
                 if self._generation != generation:
                     return  # given up on: the lane belongs to another thread
-                lane.take_in()
-                job = lane.choose()
+                try:
+                    lane.take_in()
+                    job = lane.choose()
+                except Exception:  # a policy of somebody else's must not end the lane
+                    logger.exception("lane %s: choosing whose step comes next raised", lane.name)
+                    job = None
                 if job is not None:
                     if job.member.runner is not None:
                         lane.jobs.remove(job)
-                        worst_s = job.member.profile.worst_s
-                        lane.pool.hold(job.account, worst_s * lane.pool.atp_per_s)
+                        lane.pool.hold(
+                            job.account, job.member.profile.worst_s * lane.pool.atp_per_s
+                        )
                         job.member.runner.put(job)
                         continue
                     jobs = lane.company(job)
@@ -104,7 +109,8 @@ class Worker:
                 self._wait(inbox)
                 continue
             goes_on = advanced(jobs)
-            while len(lane.jobs) == 1 and goes_on[0] and lane.inbox.empty():
+            lane.took(jobs, time.perf_counter() - self._began_s)
+            while goes_on[0] and len(lane.jobs) == 1 and not lane.claimed and lane.inbox.empty():
                 with lock:  # it is alone: there is nobody to choose from
                     if self._generation != generation:
                         return

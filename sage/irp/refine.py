@@ -131,6 +131,11 @@ class Refinement(Generic[S, R]):
         return self.outcome is not None
 
     @property
+    def plugin(self) -> IRPPlugin[S, R]:
+        """Whose refinement it is."""
+        return self._plugin
+
+    @property
     def next_step_s(self) -> float:
         """What its next step is expected to cost, in seconds; 0 while nothing is known."""
         return self._next_step_s or 0.0

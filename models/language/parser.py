@@ -8,20 +8,27 @@ inputs are the command's words and the parser's own earlier choices.
 
 from __future__ import annotations
 
-import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from models.backends import Backend
+from models.language.decoding import (
+    Float32Array,
+    Int64Array,
+    chosen,
+    committed,
+    form_nll,
+    likeliest_forms,
+    used_slots,
+)
 from models.language.forms import (
     MASK_ID,
     PAD_ID,
@@ -36,14 +43,8 @@ from models.language.words import PAD_ID as NO_WORD_ID
 from sage.skills.entities import Tagged, tag
 from sage.skills.meaning import UNKNOWN, Entity, Meaning
 
-Float32Array = npt.NDArray[np.float32]
-Int64Array = npt.NDArray[np.int64]
-
 MAX_CHARS: Final = 300
 """A longer text is no command."""
-
-MASKED_AFTER: Final = (0.8, 0.5, 0.2, 0.0)
-"""The share of the form still masked after each step; none from the fourth on."""
 
 STABLE_COSINE: Final = 0.95
 CERTAIN_NATS: Final = math.log(2.0)
@@ -51,13 +52,11 @@ MAX_STEPS: Final = 6
 
 _NEVER: Final = np.float32(-30.0)
 _DOUBTFUL_NLL: Final = math.log(2.0)
-_CANDIDATES: Final = 64
-_CHOICES: Final = 4
 _AT_ONCE: Final = 12  # commands in one run of the network: what fits the processor's cache
 _NOTHING: Final = Tagged((), ())
 _MASKS: Final = np.full(SLOTS, MASK_ID, np.int64)
 _UNDECIDED: Final = np.full(SLOTS, math.log(len(VOCABULARY)), np.float32)
-_ROWS: Final = np.arange(SLOTS)[:, None]
+_ROWS: Final = np.arange(SLOTS)
 _UNKNOWN_FORM: Final = (UNKNOWN_ID, *[PAD_ID] * (SLOTS - 1))
 _WHEN_NEGATED: Final = (_UNKNOWN_FORM, encode(("(", "stop", ")")))
 _GREETING: Final = re.compile(
@@ -220,14 +219,14 @@ class Parser:
         log_probs = np.maximum(out["log_probs"], _NEVER)
         log_probs[:, :, MASK_ID] = _NEVER
         best = log_probs.argmax(2)
-        best_nll = -_at(log_probs, best)
-        committed = before != MASK_ID
-        now = -_at(log_probs, np.where(committed, before, 0))
-        kept = committed & ((now < _DOUBTFUL_NLL) | (best == before))
+        best_nll = -chosen(log_probs, best)
+        decided = before != MASK_ID
+        now = -chosen(log_probs, np.where(decided, before, 0))
+        kept = decided & ((now < _DOUBTFUL_NLL) | (best == before))
         form = np.where(kept, before, best)
         nll = np.where(kept, np.array([one.nll for one in drafts]), best_nll)
         # What has just been opened again is looked at once more before it is committed.
-        slots, energies = _committed(form, nll, committed & ~kept, [one.steps for one in drafts])
+        slots, energies = committed(form, nll, decided & ~kept, [one.steps for one in drafts])
         return [
             Draft(
                 text=one.text,
@@ -255,14 +254,14 @@ class Parser:
             return draft
         form = draft.form
         if not read(form):
-            form = next(_forms(draft.log_probs), _UNKNOWN_FORM)
+            form = next(likeliest_forms(draft.log_probs), _UNKNOWN_FORM)
         if form not in _WHEN_NEGATED and negated(draft.tagged.words):
             form = _UNKNOWN_FORM
         if form == draft.form:
             return draft
-        nll = -draft.log_probs[_ROWS[:, 0], form]
+        nll = -draft.log_probs[_ROWS, form]
         slots = np.where(draft.slots == form, draft.slots, MASK_ID)
-        energy = float(nll[: _used(form)].sum(dtype=np.float64))
+        energy = float(nll[: used_slots(form)].sum(dtype=np.float64))
         return replace(draft, form=form, nll=nll, energy=energy, slots=slots)
 
     def answer(self, draft: Draft) -> Meaning:
@@ -286,11 +285,11 @@ class Parser:
         if not len(draft.log_probs):
             return energy, 0.0, ()
         here = read(draft.form)
-        base = _nll(draft.log_probs, draft.form)
-        for form in _forms(draft.log_probs):
+        base = form_nll(draft.log_probs, draft.form)
+        for form in likeliest_forms(draft.log_probs):
             tokens = read(form)
             if tokens != here:
-                return energy, _nll(draft.log_probs, form) - base, tokens
+                return energy, form_nll(draft.log_probs, form) - base, tokens
         return energy, 10.0, ()
 
 
@@ -358,72 +357,3 @@ def calibration_of(card: Mapping[str, Any]) -> Calibration:
         energy_weight=float(values["energy_weight"]),
         margin_weight=float(values["margin_weight"]),
     )
-
-
-def _used(form: tuple[int, ...]) -> int:
-    """Chunks of a form, with the padding that ends it."""
-    return min(form.index(PAD_ID) + 1, SLOTS) if PAD_ID in form else SLOTS
-
-
-def _nll(log_probs: Float32Array, form: tuple[int, ...]) -> float:
-    """Negative log-likelihood of a form, its end included, in nats."""
-    at = log_probs.item
-    return -sum([at(slot, form[slot]) for slot in range(_used(form))])
-
-
-def _at(log_probs: Float32Array, chunks: Int64Array) -> Float32Array:
-    """Of (N, SLOTS, chunks) those of ``chunks`` (N, SLOTS)."""
-    found: Float32Array = np.take_along_axis(log_probs, chunks[:, :, None], 2)[:, :, 0]
-    return found
-
-
-def _committed(
-    form: Int64Array, nll: Float32Array, opened: npt.NDArray[np.bool_], steps: Sequence[int]
-) -> tuple[Int64Array, list[float]]:
-    """What the next step sees: the most certain chunks, masks elsewhere; and the energies."""
-    masked = np.array([MASKED_AFTER[min(step, len(MASKED_AFTER) - 1)] for step in steps])
-    ends = form == PAD_ID
-    used = np.where(ends.any(1), np.minimum(ends.argmax(1) + 1, SLOTS), SLOTS)
-    inside = np.arange(SLOTS) < used[:, None]
-    count = np.ceil((1.0 - masked) * used)
-    rank = np.where(inside, nll, np.inf).argsort(1, kind="stable").argsort(1, kind="stable")
-    slots = np.where(rank < count[:, None], form, MASK_ID)
-    slots[~inside & (masked == 0.0)[:, None]] = PAD_ID
-    slots[opened] = MASK_ID
-    energies: list[float] = np.where(inside, nll, 0.0).sum(1, dtype=np.float64).tolist()
-    return slots, energies
-
-
-def _forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
-    """Well-formed forms from the likeliest on, slots taken independently.
-
-    Best-first over the lattice of each slot's next choice (Lawler 1972), cut after a few.
-    """
-    top = np.argpartition(log_probs, -_CHOICES, axis=1)[:, -_CHOICES:]
-    values = log_probs[_ROWS, top]
-    ranked = np.argsort(-values, axis=1, kind="stable")
-    order = top[_ROWS, ranked].tolist()
-    values = values[_ROWS, ranked]
-    costs = (values[:, :1] - values).tolist()
-    start: tuple[int, ...] = (0,) * SLOTS
-    heap: list[tuple[float, tuple[int, ...]]] = [(0.0, start)]
-    seen = {start}
-    given: set[tuple[int, ...]] = set()
-    for _ in range(_CANDIDATES):
-        if not heap:
-            return
-        cost, ranks = heapq.heappop(heap)
-        form = tuple([choices[rank] for choices, rank in zip(order, ranks, strict=True)])
-        end = form.index(PAD_ID) if PAD_ID in form else SLOTS
-        form = (*form[:end], *[PAD_ID] * (SLOTS - end))
-        if form not in given and read(form):
-            given.add(form)
-            yield form
-        for slot in range(min(end + 1, SLOTS)):
-            rank = ranks[slot] + 1
-            if rank < _CHOICES:
-                after = (*ranks[:slot], rank, *ranks[slot + 1 :])
-                if after not in seen:
-                    seen.add(after)
-                    more = costs[slot][rank] - costs[slot][rank - 1]
-                    heapq.heappush(heap, (cost + more, after))

@@ -19,170 +19,26 @@ from __future__ import annotations
 
 import queue
 import random
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.periodic import LOAD, SLACK_S, TASKS, TICK_S, Score, Task, Work, laborious
 from benchmarks.report import Row, parser, publish
+from benchmarks.stalls import Sleeper
 from orchestrator import HRMOrchestrator, LockStep, OrchestratorConfig, PluginSettings
 from orchestrator.policy import POLICIES
-from sage.clock import Clock, RealClock, VirtualClock
-from sage.irp import HaltPolicy, Invariants, IRPPlugin, Outcome
+from sage.clock import RealClock, VirtualClock
+from sage.irp import Outcome
 from sage.values import Observation
 
-TICK_S = 0.01
 _LANE = "perception"
 _MARGIN_TICKS = 10  # after the last observation, so that its answer can come
-_STALL_S = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A periodic plugin: an observation every ``every`` ticks, answered before the next.
-
-    Attributes:
-        name: the plugin's.
-        every: its period and its deadline, in ticks.
-        steps: how many it makes when nothing stops it; the first one is mandatory.
-        step_s: what a step takes, in seconds, before jitter.
-        essential: it moves the robot, so that no lack of ATP keeps it out.
-    """
-
-    name: str
-    every: int
-    steps: int
-    step_s: float
-    essential: bool = False
-
-    @property
-    def deadline_s(self) -> float:
-        """An answer is due this long after the observation."""
-        return self.every * TICK_S
-
-    @property
-    def load(self) -> float:
-        """All its steps, by its period."""
-        return self.steps * self.step_s / self.deadline_s
-
-
-TASKS = (
-    Task("balance", 1, 4, 0.0005, essential=True),
-    Task("follow", 2, 6, 0.001),
-    Task("look", 5, 10, 0.0015),
-)
-LOAD = sum(task.load for task in TASKS)
-SLACK_S = min(task.deadline_s - task.step_s for task in TASKS) - max(task.step_s for task in TASKS)
-"""What is left of the shortest deadline after the longest step and the own first one."""
-
-
-@dataclass(slots=True)
-class Stalls:
-    """How often, and for how long in all, the core was taken away from a step."""
-
-    count: int = 0
-    total_s: float = 0.0
-    longest_s: float = 0.0
-
-    def busy(self, seconds: float) -> None:
-        """Compute for so long, holding the interpreter as any Python does."""
-        now_s = time.perf_counter()
-        ends_s = now_s + seconds
-        while now_s < ends_s:
-            before_s, now_s = now_s, time.perf_counter()
-            if now_s - before_s > _STALL_S:
-                self.count += 1
-                self.total_s += now_s - before_s
-                self.longest_s = max(self.longest_s, now_s - before_s)
-
-
-@dataclass(slots=True)
-class Score:
-    """What became of the observations: how long each answer took, how many steps went into it.
-
-    ``late`` counts answers after their deadline, ``stalled`` those of them that would have been
-    in time had the machine not taken the core away.
-    """
-
-    clock: Clock
-    due: int = 0
-    late: int = 0
-    stalled: int = 0
-    steps: int = 0
-    full: int = 0
-    stalls: Stalls = field(default_factory=Stalls)
-    took: dict[str, list[float]] = field(default_factory=dict)
-
-    def submitted(self, task: Task, number: int) -> Observation:
-        """An observation, captured now."""
-        self.due += 1
-        now_s = self.clock.now_s()
-        return Observation(task.name, "none", now_s, number, (now_s, self.stalls.total_s))
-
-    def answered(self, task: Task, observation: Observation, steps: int) -> None:
-        """An answer came."""
-        captured_s, stalled_s = observation.data
-        took_s = self.clock.now_s() - captured_s
-        if took_s > task.deadline_s:
-            self.late += 1
-            self.stalled += took_s - (self.stalls.total_s - stalled_s) <= task.deadline_s
-        self.steps += steps
-        self.full += task.steps
-        self.took.setdefault(task.name, []).append(took_s / task.deadline_s)
-
-    @property
-    def missed(self) -> int:
-        """Answers that came late or not at all."""
-        answers = sum(map(len, self.took.values()))
-        return self.late + self.due - answers
-
-    @property
-    def miss_rate(self) -> float:
-        """Missed by all that were due."""
-        return self.missed / self.due
-
-    @property
-    def refined(self) -> float:
-        """Steps made, of all that the answered ones could have made."""
-        return self.steps / self.full if self.full else 0.0
-
-    @property
-    def longest(self) -> float:
-        """The longest that an answer took, in its deadlines."""
-        return max((max(took) for took in self.took.values()), default=0.0)
-
-
-Work = Callable[[float], None]
-
-
-def laborious(task: Task, work: Work, rng: random.Random) -> type[IRPPlugin[int, int]]:
-    """A plugin class whose steps take time, a tenth more or less, and halve its energy."""
-
-    class Laborious(IRPPlugin[int, int]):
-        invariants = Invariants("how many steps", "none", "halves with each step", "none")
-        halting = HaltPolicy(max_steps=task.steps, slope_eps=0.0)
-
-        def init_state(self, observation: Any, context: Any) -> int:
-            return 0
-
-        def step(self, state: int) -> int:
-            work(task.step_s * rng.uniform(0.9, 1.1))
-            return state + 1
-
-        def energy(self, state: int) -> float:
-            return 0.5**state
-
-        def result(self, state: int) -> int:
-            return state
-
-    Laborious.name = task.name
-    return Laborious
 
 
 def _register(orchestrator: HRMOrchestrator, score: Score, work: Work, seed: int) -> None:
@@ -315,48 +171,6 @@ def real_fifo(ticks: int, seed: int) -> Score:
     return score
 
 
-_SLEEPER = """
-import select, sys, time
-tick_s, slack_s = float(sys.argv[1]), float(sys.argv[2])
-worst_s, ticks, late = 0.0, 0, 0
-print("ready", flush=True)
-due_s = time.perf_counter() + tick_s
-while not select.select([sys.stdin], [], [], 0)[0]:
-    time.sleep(max(0.0, due_s - time.perf_counter()))
-    over_s = time.perf_counter() - due_s
-    worst_s, ticks, late = max(worst_s, over_s), ticks + 1, late + (over_s > slack_s)
-    due_s = max(due_s + tick_s, time.perf_counter())
-print(ticks, late, worst_s)
-"""
-
-
-class Sleeper:
-    """A process that does nothing but sleep from tick to tick, and measures by how much too long.
-
-    Used as a context manager; ``ticks``, ``late`` and ``worst_s`` are there at its end.
-    """
-
-    def __init__(self) -> None:
-        self.ticks = self.late = 0
-        self.worst_s = 0.0
-
-    def __enter__(self) -> Sleeper:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SLEEPER, str(TICK_S), str(SLACK_S)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self._process.stdout.readline()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        told, _ = self._process.communicate("\n", timeout=10.0)
-        ticks, late, worst_s = told.split()
-        self.ticks, self.late, self.worst_s = int(ticks), int(late), float(worst_s)
-
-
 def _show(scores: Mapping[str, Score]) -> None:
     table = Table(title=f"three periodic plugins at {LOAD:.0%} load", title_justify="left")
     for column in ("what", "due", "late", "never", "miss rate", "longest", "steps made"):
@@ -396,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if other != args.policy:
             scores[f"simulated, {other}"] = simulated(virtual // 10, other, args.seed)
     scores["simulated, no runtime (FIFO)"] = simulated_fifo(virtual, args.seed)
-    with Sleeper() as sleeper:
+    with Sleeper(TICK_S, SLACK_S) as sleeper:
         score, skipped = real(ticks, args.policy, args.seed)
     scores[f"real, {args.policy}"] = score
     scores["real, no runtime (FIFO)"] = real_fifo(fifo_ticks, args.seed)

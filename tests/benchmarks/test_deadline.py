@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks import deadline
-from benchmarks.deadline import TASKS, Score, Stalls
+from benchmarks.periodic import LOAD, SLACK_S, TASKS, TICK_S, Score
+from benchmarks.stalls import Stalls
 from orchestrator.policy import POLICIES
 from sage.clock import VirtualClock
 
 
 def test_all_steps_together_are_the_load_that_is_claimed() -> None:
-    assert pytest.approx(0.8) == deadline.LOAD
-    assert 0.0 < deadline.SLACK_S < deadline.TICK_S
+    assert pytest.approx(0.8) == LOAD
+    assert 0.0 < SLACK_S < TICK_S
 
 
 @pytest.mark.parametrize("policy", POLICIES)

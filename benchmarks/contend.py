@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -63,12 +63,12 @@ class Times:
             statistics.median(over) / statistics.median(under) for over, under in pairs
         )
 
-    def show(self, title: str) -> None:
-        """Print them, the quickest first."""
+    def show(self, title: str, but: Collection[str] = ()) -> None:
+        """Print them, the quickest first; those in ``but`` are only there to be divided by."""
         table = Table(title=title, title_justify="left")
         for column in ("what", "median", "p95", "p99", "times"):
             table.add_column(column, justify="left" if column == "what" else "right")
-        for name in sorted(self.rounds, key=self.median_us):
+        for name in sorted(self.rounds.keys() - set(but), key=self.median_us):
             times = sum(map(len, self.rounds[name]))
             figures = (self.percentile_us(name, fraction) for fraction in (0.5, 0.95, 0.99))
             table.add_row(name, *(f"{figure:.1f} us" for figure in figures), str(times))

@@ -16,8 +16,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.contend import Contender, each, side_by_side
-from benchmarks.overhead import Runtime, everything_on, thread_hops
+from benchmarks.peers import thread_hops
 from benchmarks.report import Row, parser, publish
+from benchmarks.runtime import Runtime, everything_on
 
 OURS = "SAGE: submit to result"
 POOL = "thread pool: submit to result"

@@ -3,29 +3,29 @@
 The plugins do nothing but improve, so all that is measured is the runtime, with everything on:
 lanes in threads of their own, telemetry written as JSON lines, trust, values and profiles.
 
-- A step is charged all that it causes, until its line is in the file: a refinement of many steps
-  from its submission until the telemetry is written, by its steps, less the bare loop of the same
-  calls. ``to the result`` leaves out what is written afterwards.
-- A cycle is a tick, three submissions, three one-step refinements and their results.
+- ``overhead.step_us`` counts until it is written: a refinement of many steps from its submission
+  until the telemetry of all its steps is in the file, by its steps, less the bare loop of the same
+  calls. ``to the result`` beside it leaves out what is written afterwards.
+- ``overhead.cycle_us`` counts to the three results: a tick, three submissions, three one-step
+  refinements and their results; telemetry is written meanwhile, and what is left of it afterwards
+  is not counted. ``until written`` beside it counts that too.
 - A hop is a piece of work handed out, done, and its outcome back with who decides what comes next.
-  In SAGE a lane's step is one; in Ray it is an actor's call, in dora a message and its answer.
-  ``overhead.ratio_ray`` and ``overhead.ratio_dora`` compare these. Beside them stand the ratios
-  for a whole submission, from ``submit`` to its result in another thread, and like for like, with
-  a plugin of SAGE's in a process of its own.
+  In Ray it is an actor's call, in dora a message and its answer, both to another process; in SAGE
+  a lane's step is one, and its lanes are threads. ``overhead.ratio_ray`` and
+  ``overhead.ratio_dora`` divide the peer's hop by a step of a lane, until written. Beside them
+  stand the ratios to a whole submission, from ``submit`` to its result in another thread, and like
+  for like, to a plugin of SAGE's in a process of its own. What is divided is measured in turn, in
+  the same rounds; each table lists only what works alike, in one process or across two.
 """
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,148 +35,15 @@ from benchmarks.contend import Contender, Times, each, side_by_side
 from benchmarks.hop_plugins import Mirror
 from benchmarks.process_hop import one_step
 from benchmarks.report import Row, parser, percentile, publish
-from orchestrator import HRMOrchestrator, PluginSettings, TrustLedger
+from benchmarks.runtime import Runtime, descending, everything_on
 from orchestrator.isolation import IsolatedPlugin
 from sage.clock import RealClock
-from sage.irp import HaltPolicy, Invariants, IRPPlugin, Refinement, SageError
-from sage.telemetry import Telemetry
-from sage.telemetry.jsonl import JsonlSink
+from sage.irp import Refinement
 from sage.values import Frame, Observation
 
-_INVARIANTS = Invariants("a real number", "none", "the number itself", "none")
-_THREE = ("first", "second", "third")
 _FRAME = np.zeros((224, 224, 3), np.uint8)
 _NOTHING = np.zeros((1, 1, 3), np.uint8)
 _PATIENCE_S = 60.0
-
-
-def descending(name: str, steps: int) -> type[IRPPlugin[float, float]]:
-    """A plugin class that costs nothing and improves at every one of its steps."""
-
-    class Descending(IRPPlugin[float, float]):
-        invariants = _INVARIANTS
-        halting = HaltPolicy(max_steps=steps, slope_eps=0.0)
-
-        def init_state(self, observation: Any, context: Any) -> float:
-            return 1e9
-
-        def step(self, state: float) -> float:
-            return state - 1.0
-
-        def energy(self, state: float) -> float:
-            return state
-
-        def result(self, state: float) -> float:
-            return state
-
-    Descending.name = name
-    return Descending
-
-
-@dataclass(slots=True)
-class Runtime:
-    """A running orchestrator with everything on, and the plugins of the benchmark."""
-
-    orchestrator: HRMOrchestrator
-    telemetry: Telemetry
-    sink: JsonlSink
-    steps: int
-    results: queue.SimpleQueue[object]
-    submitted: int = 0
-
-    def submit(self, plugin: str, data: Any = None) -> None:
-        """Hand in an observation that was captured just now."""
-        self.submitted += 1
-        now_s = self.orchestrator.clock.now_s()
-        self.orchestrator.submit(
-            plugin, Observation("benchmark:", "none", now_s, self.submitted, data)
-        )
-
-    def answer(self, plugin: str, data: Any = None) -> None:
-        """Submit, and wait for the result."""
-        self.submit(plugin, data)
-        self.results.get(timeout=_PATIENCE_S)
-
-    def refinements(self, count: int) -> list[float]:
-        """Seconds per step of a long refinement, until the telemetry of its steps is written."""
-        return [self._refinement(written=True) for _ in range(count)]
-
-    def results_only(self, count: int) -> list[float]:
-        """Seconds per step of a long refinement, until its result."""
-        return [self._refinement(written=False) for _ in range(count)]
-
-    def _refinement(self, *, written: bool) -> float:
-        self.orchestrator.tick()
-        self._write()
-        began_s = time.perf_counter()
-        self.answer("steps")
-        if written:
-            self._write()
-        return (time.perf_counter() - began_s) / self.steps
-
-    def _write(self) -> None:
-        self.telemetry.flush()
-        self.sink.flush()
-
-    def cycle(self) -> None:
-        """A tick, three submissions, three results."""
-        self.orchestrator.tick()
-        for name in _THREE:
-            self.submit(name)
-        for _ in _THREE:
-            self.results.get(timeout=_PATIENCE_S)
-
-    def cycles_written(self, count: int) -> list[float]:
-        """Seconds per cycle of many, until all their telemetry is written."""
-        self._write()
-        began_s = time.perf_counter()
-        for _ in range(count):
-            self.cycle()
-        self._write()
-        return [(time.perf_counter() - began_s) / count]
-
-    def hops(self, data: Any) -> Any:
-        """A batch of one-step refinements from submission to result, one after the other."""
-
-        batch = each(lambda: self.answer("first", data))
-
-        def ticked(count: int) -> list[float]:
-            self.orchestrator.tick()
-            return batch(count)
-
-        return ticked
-
-
-@contextlib.contextmanager
-def everything_on(steps: int) -> Iterator[Runtime]:
-    """A runtime whose telemetry, trust and profiles go to files in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="overhead-") as name:
-        folder, clock = Path(name), RealClock()
-        sink = JsonlSink(folder / "telemetry.jsonl", clock=clock)
-        telemetry = Telemetry((sink,))
-        telemetry.start()
-        orchestrator = HRMOrchestrator(
-            clock=clock,
-            emit=telemetry.emit,
-            trust=TrustLedger(folder / "trust.json"),
-            profiles=folder / "profiles.json",
-        )
-        results: queue.SimpleQueue[object] = queue.SimpleQueue()
-        for plugin, most in (("steps", steps), *((name, 1) for name in _THREE)):
-            orchestrator.register(
-                descending(plugin, most),
-                PluginSettings("perception", max_age_s=_PATIENCE_S),
-                lambda observation, outcome: results.put(outcome),
-            )
-        orchestrator.start()
-        try:
-            yield Runtime(orchestrator, telemetry, sink, steps, results)
-        finally:
-            orchestrator.close()
-            telemetry.close()
-            sink.close(telemetry.lost)
-        if telemetry.lost or sink.lost or sink.fault:
-            raise SageError(f"telemetry lost {telemetry.lost + sink.lost} events: {sink.fault}")
 
 
 def bare_step_s(steps: int) -> float:
@@ -200,37 +67,11 @@ def engine_step_s(steps: int) -> float:
     return (time.perf_counter() - began_s) / steps
 
 
-@contextlib.contextmanager
-def thread_hops() -> Iterator[Contender]:
-    """The least that a hop between two threads takes: there and back over two queues."""
-    from threading import Thread
-
-    there: queue.SimpleQueue[object] = queue.SimpleQueue()
-    back: queue.SimpleQueue[object] = queue.SimpleQueue()
-
-    def answer() -> None:
-        while (item := there.get()) is not None:
-            back.put(item)
-
-    thread = Thread(target=answer, daemon=True)
-    thread.start()
-
-    def hop() -> None:
-        there.put(0)
-        back.get(timeout=_PATIENCE_S)
-
-    try:
-        yield Contender("two queues and a thread, nothing else", each(hop), 50)
-    finally:
-        there.put(None)
-        thread.join()
-
-
-STEP = "SAGE: a step of a lane"
+STEP = "SAGE: a step of a lane, until written"
 STEP_RESULT = "SAGE: a step of a lane, to the result"
 BARE = "the plugin's own calls in a bare loop"
 ENGINE = "the refinement loop alone"
-CYCLE = "SAGE: a cycle of three"
+CYCLE = "SAGE: a cycle of three, to the results"
 CYCLE_WRITTEN = "SAGE: a cycle of three, until written"
 
 
@@ -285,6 +126,20 @@ def overhead_rows(times: Times) -> list[Row]:
 PY_TREES = "py_trees: a tick of a sequence of three"
 GATHER = "asyncio.gather: a tick of three coroutines"
 POOL = "thread pool: three tasks and their results"
+SUBMIT = "SAGE: submit to result, in threads"
+WITH_FRAME = ", 224x224x3"
+IN_PROCESS = (STEP, SUBMIT, SUBMIT + WITH_FRAME)
+"""What peers in other processes are divided by, and no table shows among them."""
+
+
+def both_payloads(name: str, hop: Callable[[Any], Callable[[int], list[float]]]) -> list[Contender]:
+    """A hop with nothing, and with a picture."""
+    return [Contender(name, hop(None), 30), Contender(name + WITH_FRAME, hop(_FRAME), 15)]
+
+
+def submissions(runtime: Runtime) -> list[Contender]:
+    """Our hops between threads, from ``submit`` to the result."""
+    return both_payloads(SUBMIT, runtime.hops)
 
 
 def in_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]]:
@@ -293,6 +148,7 @@ def in_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]]:
         peers.py_trees_tick() as py_trees,
         peers.gather_ticks() as gather,
         peers.pool_tick() as pool,
+        peers.thread_hops() as thread_hop,
     ):
         times = in_process(
             runtime,
@@ -301,6 +157,8 @@ def in_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]]:
                 Contender(PY_TREES, each(py_trees), 50),
                 Contender(GATHER, gather, 50),
                 Contender(POOL, each(pool), 50),
+                thread_hop,
+                *submissions(runtime),
             ],
         )
     ours = {"ours us": times.median_us(CYCLE), "thread pool us": times.median_us(POOL)}
@@ -319,27 +177,20 @@ def in_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]]:
 
 
 RAY, DORA = "Ray: an actor's call", "dora: a message and its answer"
-SUBMIT = "SAGE: submit to result, in threads"
 PROCESS = "SAGE: a plugin in a process of its own"
-WITH_FRAME = ", 224x224x3"
 
 
 def cross_process_peers(runtime: Runtime, rounds: int) -> tuple[Times, list[Row]]:
     """Those with a process of their own, beside our hops."""
     with contextlib.ExitStack() as stack:
-        contenders = [
-            Contender(STEP, runtime.refinements, 2),
-            stack.enter_context(thread_hops()),
-        ]
+        contenders = [Contender(STEP, runtime.refinements, 2), *submissions(runtime)]
         hops = {
             RAY: each_payload(stack.enter_context(peers.ray_hop())),
             DORA: each_payload(stack.enter_context(peers.dora_hop())),
             PROCESS: each_payload(stack.enter_context(process_hop())),
-            SUBMIT: runtime.hops,
         }
         for name, hop in hops.items():
-            contenders.append(Contender(name, hop(None), 30))
-            contenders.append(Contender(name + WITH_FRAME, hop(_FRAME), 15))
+            contenders += both_payloads(name, hop)
         times = side_by_side(contenders, rounds)
     rows = []
     for name, title in (("ray", RAY), ("dora", DORA)):
@@ -440,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             times, ratios = in_process_peers(runtime, rounds)
             times.show("in one process")
             cross, cross_ratios = cross_process_peers(runtime, rounds)
-            cross.show("hops: work handed out, done, and its outcome back")
+            cross.show("across processes: work handed out, done, and its outcome back", IN_PROCESS)
             rows += [*cross_ratios, *ratios]
         else:
             times = in_process(runtime, rounds)
@@ -449,7 +300,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     publish(
         "overhead",
         rows,
-        f"overhead: {rows[0].value:.1f} us per step, {rows[1].value:.0f} us per cycle of three",
+        f"overhead: {rows[0].value:.1f} us per step, until written; {rows[1].value:.0f} us per "
+        f"cycle of three, to the results",
         args.json,
     )
     return 0

@@ -1,8 +1,9 @@
 """What others need for the same job: a tick of three, and work handed out and answered.
 
 In-process: a tick of py_trees with three behaviours, ``asyncio.gather`` of three coroutines, a
-thread pool of three tasks. Cross-process: a call of a Ray actor, a message to a dora node and
-back. All of them do nothing but return; none of them meters, trusts or logs.
+thread pool of three tasks, a hop between two threads and nothing else. Cross-process: a call of a
+Ray actor, a message to a dora node and back. All of them do nothing but return; none of them
+meters, trusts or logs.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,15 +26,18 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.contend import Contender, each
 from sage.irp import SageError
 
 Tick = Callable[[], object]
 Hop = Callable[["np.ndarray[Any, Any] | None"], object]
 
 INSTALL = "make bench"
+THREAD_HOP = "two queues and a thread, nothing else"
 _PACKAGES = {"py_trees": "py_trees", "ray": "ray", "dora": "dora-rs", "pyarrow": "pyarrow"}
 _ZENOH_PORT = 37447
 _ATTACH_S = 20.0
+_PATIENCE_S = 60.0
 
 
 class PeerError(SageError):
@@ -108,6 +114,30 @@ def pool_tick() -> Iterator[Tick]:
                 future.result()
 
         yield tick
+
+
+@contextlib.contextmanager
+def thread_hops() -> Iterator[Contender]:
+    """The least that a hop between two threads takes: there and back over two queues."""
+    there: queue.SimpleQueue[object] = queue.SimpleQueue()
+    back: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def answer() -> None:
+        while (item := there.get()) is not None:
+            back.put(item)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+
+    def hop() -> None:
+        there.put(0)
+        back.get(timeout=_PATIENCE_S)
+
+    try:
+        yield Contender(THREAD_HOP, each(hop), 50)
+    finally:
+        there.put(None)
+        thread.join()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import contend, latency, loopback, overhead, peers
+from benchmarks.runtime import everything_on
+from sage.telemetry.jsonl import JsonlSink
 
 
 def test_overhead_writes_every_row_as_a_number(tmp_path: Path) -> None:
@@ -26,14 +28,14 @@ def test_overhead_writes_every_row_as_a_number(tmp_path: Path) -> None:
 
 def test_a_step_is_charged_what_its_telemetry_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = []
-    write = overhead.JsonlSink.__call__
+    write = JsonlSink.__call__
 
-    def counted(self: overhead.JsonlSink, event: object) -> None:
+    def counted(self: JsonlSink, event: object) -> None:
         lines.append(event)
         write(self, event)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(overhead.JsonlSink, "__call__", counted)
-    with overhead.everything_on(50) as runtime:
+    monkeypatch.setattr(JsonlSink, "__call__", counted)
+    with everything_on(50) as runtime:
         runtime.refinements(1)
         assert sum(type(event).__name__ == "StepRecord" for event in lines) == 50
 
@@ -120,6 +122,13 @@ def test_rounds_pair_and_the_first_is_left_out() -> None:
     assert times.rounds == {"slow": [[4e-6] * 2] * 2, "quick": [[1e-6] * 2] * 2}
     assert times.ratio("slow", "quick") == pytest.approx(4.0)
     assert times.median_us("slow") == pytest.approx(4.0)
+
+
+def test_what_is_only_divided_by_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    contend.Times({"theirs": [[4e-6]], "ours": [[1e-6]]}).show("across processes", ("ours",))
+    listed = capsys.readouterr().out
+    assert "theirs" in listed
+    assert "ours" not in listed
 
 
 def test_latency_is_a_number_beside_its_baselines(tmp_path: Path) -> None:

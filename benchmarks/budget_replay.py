@@ -126,6 +126,7 @@ class Stream:
         deadline: due so long after capture.
         salience: drawn from this range, evenly on a logarithmic scale: most of what is seen is
             nothing new.
+        essential: never shed, under any policy.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Stream:
     phase: float = 0.02
     deadline: float = 0.9
     salience: tuple[float, float] = (1.0, 1.0)
+    essential: bool = False
 
     def __post_init__(self) -> None:
         if not (self.every >= 1.0 and self.most >= 1):
@@ -157,7 +159,7 @@ STREAMS: tuple[Stream, ...] = (
     Stream("front camera", "vision", phase=0.02, deadline=0.9, salience=(0.05, 1.0)),
     Stream("left camera", "vision", phase=0.02, deadline=0.9, salience=(0.05, 1.0)),
     Stream("right camera", "vision", phase=0.02, deadline=0.9, salience=(0.05, 1.0)),
-    Stream("control", "control", phase=0.02, deadline=0.5),
+    Stream("control", "control", phase=0.02, deadline=0.5, essential=True),
     Stream("commands", "language", every=4.0, most=4, phase=0.1, deadline=3.0, salience=(0.3, 1.0)),
 )
 """Three cameras and a plan each cycle, due in it; commands, in bursts of up to four, can wait."""
@@ -340,6 +342,7 @@ def replay(
                 queue=16,
                 most_running=16,
                 later_worth=demand.later_worth[stream.plugin],
+                essential=stream.essential,
             ),
             take,
         )

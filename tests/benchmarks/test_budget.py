@@ -143,26 +143,13 @@ def test_rows_compare_greedy_with_the_bound_and_the_others(demand: Demand) -> No
     def of(value: float) -> np.ndarray:
         return np.full(4, value)
 
+    names = (*POLICIES, "edf first", "edf, greedy's admission", "equal, greedy's admission")
+    others = {**dict.fromkeys((*names, "fixed"), 9.0), "oracle": 9.5}
+    low = {"greedy": 6.0, "equal": 5.0, "edf": 4.0, "edf first": 4.8, "proportional": 5.5}
+    low |= {"edf, greedy's admission": 6.0, "equal, greedy's admission": 5.0}
     policies = {
-        share: {name: of(value) for name, value in names.items()}
-        for share, names in {
-            0.2: {
-                "greedy": 6.0,
-                "equal": 5.0,
-                "edf": 4.0,
-                "edf first": 4.8,
-                "fixed": 4.0,
-                "oracle": 7.0,
-            },
-            0.5: {
-                "greedy": 9.0,
-                "equal": 9.0,
-                "edf": 9.0,
-                "edf first": 9.0,
-                "fixed": 9.0,
-                "oracle": 9.5,
-            },
-        }.items()
+        share: {name: of(value) for name, value in values.items()}
+        for share, values in {0.2: {**others, **low}, 0.5: others}.items()
     }
     scores = Scores(of(10.0), {0.2: of(8.0), 0.5: of(10.0)}, policies)
     rows = {row.id: row for row in rows_of(scores, [0.2, 0.5], demand)}
@@ -171,6 +158,8 @@ def test_rows_compare_greedy_with_the_bound_and_the_others(demand: Demand) -> No
     assert rows["budget.margin_edf"].value == pytest.approx(0.5)
     assert rows["budget.margin_edf"].baselines["bound_0.2"] == pytest.approx(0.8)
     assert rows["budget.margin_edf"].baselines["over_edf_first"] == pytest.approx(0.25)
+    assert rows["budget.margin_edf"].baselines["same_admission"] == pytest.approx(0.0)
+    assert rows["budget.margin_equal"].baselines["same_admission"] == pytest.approx(0.2)
 
 
 def test_the_command_measures_other_curves(

@@ -29,8 +29,8 @@ REPLY = struct.Struct("=q")
 NICENESS = 10
 """How much plugins' processes yield to the runtime where cores are scarce.
 
-What starts, or computes without end, must not delay the lanes; with this it gets a quarter of a
-core that a lane wants too, and all of one that nobody wants.
+What starts, or computes without end, must not delay the lanes; with this it gets about a tenth of
+a core where everybody wants one, and all of one that nobody wants.
 """
 _PR_SET_PDEATHSIG = 1
 

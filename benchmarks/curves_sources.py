@@ -29,12 +29,14 @@ class Input:
     """One input: the plugin's observation, and what judges an answer.
 
     ``errors`` takes a state and its answer and gives one true error per measure of the source;
-    ``trivial`` holds those of not answering at all.
+    ``trivial`` holds those of not answering at all. ``sentences`` are what it could have in common
+    with an input drawn from other seeds: the words that were meant, and those that are heard.
     """
 
     observation: Any
     errors: Callable[[Any, Any], tuple[float, ...]]
     trivial: tuple[float, ...]
+    sentences: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +166,8 @@ def _commands(seeds: range, count: int) -> Iterator[Input]:
     rng = random.Random(f"commands {seeds.start}")
     seen: set[str] = set()
     while len(seen) < count:
-        text, form = grammar.sample(rng, 0.1)
-        text = " ".join(noisy(text.split(), rng, rng.choice((0.0, 0.7, 1.5, 3.0))))
+        meant, form = grammar.sample(rng, 0.1)
+        text = " ".join(noisy(meant.split(), rng, rng.choice((0.0, 0.7, 1.5, 3.0))))
         if text in seen:
             continue
         seen.add(text)
@@ -175,7 +177,8 @@ def _commands(seeds: range, count: int) -> Iterator[Input]:
             return _wrong_tokens(list(meaning.form), wanted)
 
         heard = Observation("recorded", "speech", 0.0, len(seen), Utterance(text))
-        yield Input(heard, errors, _wrong_tokens(frequent.split(), wanted))
+        trivial = _wrong_tokens(frequent.split(), wanted)
+        yield Input(heard, errors, trivial, frozenset((meant, text)))
 
 
 def _wrong_tokens(form: Sequence[str], wanted: Sequence[str]) -> tuple[float, float]:

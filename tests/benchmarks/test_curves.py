@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,18 @@ import numpy as np
 import pytest
 
 from benchmarks import curves
-from benchmarks.curves import Curve, PluginCurves, Recording, gains, load, refined, save, seed_range
-from benchmarks.curves_sources import SOURCES, Input
+from benchmarks.curves import (
+    Curve,
+    PluginCurves,
+    Recording,
+    gains,
+    load,
+    record,
+    refined,
+    save,
+    seed_range,
+)
+from benchmarks.curves_sources import SOURCES, Input, Source
 from sage.irp import ConfigError, Context, HaltPolicy, Invariants, IRPPlugin
 
 
@@ -131,6 +142,37 @@ def test_the_shipped_recording_holds_every_plugin_and_refinement_helps() -> None
         assert 0.5 < worth[0] < 1.05
         energies = np.array([curve.energies for curve in plugin.test])
         assert energies[:, -1].mean() < energies[:, 0].mean()
+
+
+def test_a_sentence_that_is_drawn_for_both_splits_is_only_tested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def drawn(seeds: range, count: int) -> Iterator[Input]:
+        for number in range(seeds.start, seeds.start + count):
+            words = frozenset((f"meant {number}", f"heard {number}"))
+            yield Input(float(number + 1), lambda state, answer: (answer,), (1.0,), words)
+
+    monkeypatch.setattr(curves, "SOURCES", {"halving": Source(Halving, ("error",), drawn)})
+    made = record("halving", 5, range(6), repeats=1)  # 0 to 4 in training, 3 to 7 in test
+    assert [curve.energies[0] for curve in made.train] == [0.5, 1.0, 1.5]
+    assert [curve.energies[0] for curve in made.test] == [2.0, 2.5, 3.0, 3.5, 4.0]
+
+
+def test_the_shipped_splits_share_no_sentence() -> None:
+    recording = load()
+    middle = sum(recording.seeds) // 2
+    train, test = (
+        list(SOURCES["language"].inputs(range(*half), 200))
+        for half in ((recording.seeds[0], middle), (middle, recording.seeds[1]))
+    )
+    tested = frozenset[str]().union(*(one.sentences for one in test))
+    kept = [one for one in train if tested.isdisjoint(one.sentences)]
+    assert len(kept) < len(train), "nothing that this could tell"
+    shipped = recording.plugins["language"]
+    for curves_of, inputs in ((shipped.train, kept), (shipped.test, test)):
+        assert [curve.trivial for curve in curves_of] == pytest.approx(
+            [one.trivial[0] for one in inputs], abs=1e-4
+        )
 
 
 def test_commands_are_judged_by_the_form_that_was_meant() -> None:

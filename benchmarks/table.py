@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ class Figure:
         id: the row's, in the results.
         what: it says what was measured.
         form: how the value is written, a format of ``value``.
-        beside: the baselines that matter, a format of their names; what a result lacks is left out.
+        beside: the baselines that matter, each a text around ``{its name:its format}``, whatever
+            characters the name has; what a result lacks is left out.
         command: prints it.
     """
 
@@ -39,37 +41,39 @@ class Figure:
 
 
 _PEERS = "make bench"
+_INTERVAL = "95 % {low:+.2f} to {high:+.2f}"
+_PLACE = re.compile(r"\{([^{}:]+):([^{}]*)\}")
 FIGURES = (
     Figure(
         "overhead.step_us",
-        "a step of a plugin that costs nothing, everything on",
+        "a step of a plugin that costs nothing, everything on, until its telemetry is written",
         "{value:.1f} us",
         ("to its result {to the result:.1f} us", "p95 {p95:.1f} us"),
         _PEERS,
     ),
     Figure(
         "overhead.cycle_us",
-        "a cycle of three one-step plugins",
+        "a cycle of three one-step plugins, to their results",
         "{value:.0f} us",
-        ("p95 {p95:.0f} us",),
+        ("until written {until written:.0f} us", "p95 {p95:.0f} us"),
         _PEERS,
     ),
     Figure(
         "overhead.ratio_ray",
-        "one call of a Ray actor, in our steps",
+        "a Ray actor call, in steps of a lane (submit to result; process to process)",
         "{value:.0f}",
         (
-            "in submissions to result {to submit to result:.1f}",
+            "submit to result {to submit to result:.1f}",
             "process to process {process to process:.1f}",
         ),
         _PEERS,
     ),
     Figure(
         "overhead.ratio_dora",
-        "one message to a dora node and back, in our steps",
+        "a dora message and its answer, in steps of a lane (submit to result; process to process)",
         "{value:.0f}",
         (
-            "in submissions to result {to submit to result:.1f}",
+            "submit to result {to submit to result:.1f}",
             "process to process {process to process:.1f}",
         ),
         _PEERS,
@@ -92,36 +96,53 @@ FIGURES = (
         "process.frame_round_trip_us",
         "a 224x224 picture to a plugin in a process of its own, and back",
         "{value:.0f} us",
-        (),
+        (
+            "p95 {p95:.0f} us",
+            "`multiprocessing.Pipe`, pickled, {multiprocessing.Pipe, pickled:.0f} us",
+        ),
         "python -m benchmarks.process_hop",
     ),
     Figure(
         "budget.regret",
-        "utility lost against a clairvoyant oracle, at half of demand",
+        "utility lost against a bound on what any clairvoyant could have, at half of demand",
         "{value:.3f}",
-        (),
+        (
+            "95 % {low:.3f} to {high:.3f}",
+            "a clairvoyant oracle {oracle:.3f}",
+            "the best fixed number of steps {fixed:.3f}",
+            "proportional {proportional:.3f}",
+            "EDF with first steps first {edf first:.3f}",
+        ),
         "python -m benchmarks.budget",
     ),
     Figure(
         "budget.margin_equal",
-        "utility gained over an equal split",
+        "utility gained over an equal split, overloaded",
         "{value:+.2f}",
-        (),
+        (
+            _INTERVAL,
+            "over one with the same admission {same_admission:+.2f}",
+            "over proportional {over_proportional:+.2f}",
+        ),
         "python -m benchmarks.budget",
     ),
     Figure(
         "budget.margin_edf",
         "utility gained over earliest deadline first, overloaded",
         "{value:+.2f}",
-        (),
+        (
+            _INTERVAL,
+            "over EDF with first steps first {over_edf_first:+.2f}",
+            "with the same admission too {same_admission:+.2f}",
+        ),
         "python -m benchmarks.budget",
     ),
     Figure(
         "budget.apartment_half",
         "commands completed with half the ATP, of those completed with all",
         "{value:.2f}",
-        (),
-        "python -m benchmarks.apartment",
+        ("of all, done with all {done with all:.1%}", "done with half {done with 0.5:.1%}"),
+        "python -m benchmarks.apartment --budget 0.5 --seeds 0:6",
     ),
     Figure(
         "budget.conservation_violations",
@@ -152,7 +173,10 @@ FIGURES = (
         "throughput.parses_per_s",
         "language parses through the orchestrator, batched, per second",
         "{value:.0f}",
-        (),
+        (
+            "one at a time {one at a time:.0f}",
+            "the bare network, batched {bare parser, batched:.0f}",
+        ),
         "python -m benchmarks.throughput",
     ),
     Figure(
@@ -166,7 +190,7 @@ FIGURES = (
         "fault.p99_inflation",
         "others' p99 beside a hung, a crashing, a NaN and a lock-holding plugin",
         "{value:+.1%}",
-        (),
+        ("alone {p99 ms alone:.2f} ms", "beside them {p99 ms beside them:.2f} ms"),
         "python -m benchmarks.fault",
     ),
 )
@@ -235,7 +259,7 @@ def _said(figure: Figure, baselines: Mapping[str, float]) -> list[str]:
     said = []
     for form in figure.beside:
         try:
-            said.append(form.format_map(baselines))
+            said.append(_PLACE.sub(lambda place: format(baselines[place[1]], place[2]), form))
         except KeyError:  # this result was measured without it
             continue
     return said

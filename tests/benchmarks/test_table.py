@@ -54,6 +54,21 @@ def test_a_floor_that_is_none_is_a_dash(folder: Path) -> None:
     assert "| 0.50 ms | -; <= 1 |  |" in (folder / "README.md").read_text()
 
 
+def test_what_stands_beside_is_found_whatever_its_name_and_left_out_where_absent(
+    folder: Path,
+) -> None:
+    pipe = {"p95": 120.0, "multiprocessing.Pipe, pickled": 640.4}
+    write(folder, "hop", id="process.frame_round_trip_us", value=80.0, baselines=pipe)
+    half = {"done with all": 0.95, "done with 0.5": 0.9}
+    write(folder, "half", id="budget.apartment_half", value=0.947, baselines=half)
+    write(folder, "edf", id="budget.margin_edf", value=0.3, baselines={"over_edf_first": 0.112})
+    call(folder)
+    text = (folder / "README.md").read_text()
+    assert "| p95 120 us; `multiprocessing.Pipe`, pickled, 640 us |" in text
+    assert "| of all, done with all 95.0%; done with half 90.0% |" in text
+    assert "| over EDF with first steps first +0.11 |" in text
+
+
 def test_check_finds_a_difference_and_changes_nothing(folder: Path) -> None:
     before = (folder / "README.md").read_text()
     assert call(folder, "--check") == 1
@@ -77,4 +92,8 @@ def test_a_readme_without_marks_is_named(folder: Path, capsys: pytest.CaptureFix
 def test_every_figure_can_be_written() -> None:
     for figure in table.FIGURES:
         assert figure.form.format(value=1.0)
+        for form in figure.beside:
+            shown = table._PLACE.sub(lambda place: format(1.0, place[2]), form)
+            assert shown != form
+            assert not set("{}") & set(shown)
     assert len({figure.id for figure in table.FIGURES}) == len(table.FIGURES)

@@ -50,7 +50,8 @@ class PluginSettings:
             Give more where a model takes longer to warm up in its first step.
         restart: how it comes back after a failure.
         isolation: "thread" runs its steps on the lane; "process" in a process of its own, which
-            can hang, crash or keep the interpreter's lock without anybody else noticing.
+            can hang, crash or keep the interpreter's lock while its lane goes on with others. What
+            its steps take is lane time all the same: the device is shared.
         queue: how many observations may wait; of more, the oldest goes.
         most_running: how many of its refinements may be under way at once.
         batch_delay_s: with ``step_batch`` and most_running above 1, how long a first step waits

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-WINDOW = 64
+WINDOW = 128
+_ENOUGH = 4.0  # failures among many successes that are evidence enough, or the reverse
 
 
 class Judged(NamedTuple):
@@ -29,12 +30,11 @@ class Agreement:
     the share lost by it (Somers' D of 1962, with weights; for values of 0 and 1 it is Somers' D).
     1: the lower energy is always worth more; 0: energy and value are unrelated; -1: opposed.
 
-    Results of equal value leave nothing at stake, and a low energy is right to claim that an
-    answer is good as far as answers are good. So where values do not vary, the mean value stands
-    in for it, and in between both count by how much values vary.
+    Results of equal value leave nothing at stake: whether energy agrees is then not known, and
+    :attr:`evidence` says how well it is known elsewhere.
     """
 
-    __slots__ = ("_at_stake", "_judged", "_total", "_won", "window")
+    __slots__ = ("_at_stake", "_judged", "_known", "_squares", "_sum", "_total", "_won", "window")
 
     def __init__(self, window: int = WINDOW) -> None:
         if window < 2:
@@ -42,6 +42,8 @@ class Agreement:
         self.window = window
         self._judged: deque[Judged] = deque()
         self._won = self._at_stake = self._total = 0.0
+        self._known = 0  # how many have an energy, then their values and the squares of those
+        self._sum = self._squares = 0.0
 
     def __len__(self) -> int:
         return len(self._judged)
@@ -52,15 +54,8 @@ class Agreement:
     def add(self, judged: Judged) -> None:
         """Take in a judged result; the oldest one leaves a full window."""
         if len(self._judged) == self.window:
-            oldest = self._judged.popleft()
-            won, at_stake = self._against_others(oldest)
-            self._won -= won
-            self._at_stake -= at_stake
-            self._total -= oldest.value
-        won, at_stake = self._against_others(judged)
-        self._won += won
-        self._at_stake += at_stake
-        self._total += judged.value
+            self._count(self._judged.popleft(), -1)
+        self._count(judged, 1)
         self._judged.append(judged)
 
     @property
@@ -78,15 +73,33 @@ class Agreement:
 
     @property
     def score(self) -> float | None:
-        """In [0, 1]: 1 full agreement; unrelated or opposed is 0. None where nothing was judged."""
-        mean = self.mean_value
+        """In [0, 1]: 1 full agreement; unrelated or opposed is 0. None: nothing is at stake."""
         rank = self.rank
-        if mean is None or rank is None:
-            return mean
-        count = len(self._judged)
-        # Twice the mean difference: 1 where half of the results are worth all, half nothing.
-        varies = min(1.0, 4.0 * self._at_stake / (count * count))
-        return mean + (max(0.0, rank) - mean) * varies
+        return None if rank is None else max(0.0, rank)
+
+    @property
+    def evidence(self) -> float:
+        """How much there is to tell it by, in [0, 1].
+
+        The squared deviations of values from their mean: each of a few failures among many
+        successes adds nearly 1, and four are enough; many small differences add little.
+        """
+        if not self._known:
+            return 0.0
+        deviations = self._squares - self._sum * self._sum / self._known
+        return min(1.0, max(0.0, deviations / _ENOUGH))
+
+    def _count(self, judged: Judged, sign: int) -> None:
+        """Add a result to the sums, or take it out again; it is not among the others."""
+        won, at_stake = self._against_others(judged)
+        self._won += sign * won
+        self._at_stake += sign * at_stake
+        value = judged.value
+        self._total += sign * value
+        if judged.energy == judged.energy:
+            self._known += sign
+            self._sum += sign * value
+            self._squares += sign * value * value
 
     def _against_others(self, judged: Judged) -> tuple[float, float]:
         """What is won by energy, and what was at stake, over pairs with all in the window."""

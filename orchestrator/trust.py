@@ -31,9 +31,12 @@ class TrustLedger:
     towards a blend of three figures in [0, 1]: how smoothly the energy fell (0.2), what the
     latest judged results were worth (0.3), and whether energy agrees with it (0.5; see
     :class:`orchestrator.agreement.Agreement`). So a smooth liar falls, and an honest plugin
-    rises however rough. The last two come in as judgements come; of a plugin that nobody
-    judges, smoothness alone counts. A failure scores 0 and weighs more. Time alone changes
-    nothing. Safe from any thread.
+    rises however rough. Agreement weighs as much as there is evidence of it; value has the rest
+    of its share, so that smoothness never counts for more.
+
+    A plugin that nobody judges moves halfway from 0.5 to its smoothness, into 0.25..0.75; as
+    judgements come, the blend takes over. A failure scores 0 and weighs more. Time alone
+    changes nothing. Safe from any thread.
 
     Args:
         path: JSON file that trust and the latest judgements are kept in between runs; None
@@ -59,7 +62,7 @@ class TrustLedger:
         return MappingProxyType(dict(self._trust))
 
     def agreement(self, plugin: str) -> float | None:
-        """How well its energy agrees with what came of it, in [0, 1]; None: never judged."""
+        """How well its energy agrees with what came of it, in [0, 1]; None: not known."""
         agreement = self._agreement.get(plugin)
         return None if agreement is None else agreement.score
 
@@ -124,12 +127,14 @@ class TrustLedger:
     def _target(self, plugin: str, smoothness: float | None) -> float | None:
         """Where trust moves to; None where there is nothing to go by."""
         judged = self._judged.get(plugin)
+        alone = None if smoothness is None else 0.5 * (INITIAL + smoothness)
         if judged is None:
-            return smoothness
+            return alone
         score, weight = judged
-        if smoothness is None:  # what is not known of the curve leaves trust where it is
-            smoothness = self._trust.get(plugin, INITIAL)
-        return smoothness + (score - smoothness) * weight
+        if smoothness is None or alone is None:  # what is not known leaves trust where it is
+            smoothness = alone = self._trust.get(plugin, INITIAL)
+        blend = _SMOOTHNESS * smoothness + (_VALUE + _AGREEMENT) * score
+        return alone + (blend - alone) * weight
 
     def _learn(self, plugin: str, judged: Judged) -> None:
         agreement = self._agreement.get(plugin)
@@ -138,13 +143,10 @@ class TrustLedger:
         agreement.add(judged)
         mean, agrees = agreement.mean_value, agreement.score
         assert mean is not None
-        assert agrees is not None
-        most = _VALUE + _AGREEMENT
+        weighs = 0.0 if agrees is None else _AGREEMENT * agreement.evidence
+        score = (_VALUE * mean + weighs * (agrees or 0.0)) / (_VALUE + weighs)
         count = len(agreement)
-        self._judged[plugin] = (
-            (_VALUE * mean + _AGREEMENT * agrees) / most,
-            most * count / (count + _FEW),
-        )
+        self._judged[plugin] = score, count / (count + _FEW)
 
     def _entry(self, plugin: str) -> dict[str, Any]:
         """What the file keeps of a plugin."""

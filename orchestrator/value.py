@@ -25,7 +25,8 @@ class Worth:
         value: the sum of their values, each in [0, 1].
         late: judgements of refinements that were not known any more; they count nowhere else.
         spent_atp: by all of its refinements, judged or not.
-        agreement: how well low energy went with high value, in [0, 1]; None: nothing was judged.
+        agreement: how well low energy went with high value, in [0, 1]; None where values did
+            not vary, or nothing was judged.
     """
 
     finished: int

@@ -37,6 +37,7 @@ class Desk:
         ended_by: EndedBy = "itself",
         asked: tuple[str, ...] = (),
         used: tuple[Sighting, ...] = (),
+        count: int | None = None,
         took_s: float = 5.0,
     ) -> None:
         """A command that was read by refinement ``read`` is over."""
@@ -45,7 +46,7 @@ class Desk:
             self.crediting.read(number, read)
         heard_s = self.now_s
         self.now_s += took_s
-        verdict = Verdict(done, "so it is", used=used)
+        verdict = Verdict(done, "so it is", count=count, used=used)
         self.reports.append(
             Report(
                 number,
@@ -147,6 +148,34 @@ def seen(label: str, *refinements: int) -> Sighting:
 def test_detections_that_were_used_are_worth_all_once_each(desk: Desk) -> None:
     desk.ended(used=(seen("apple", 4, 5), seen("pear", 5, 6)))
     assert desk.said == [("vision", number, 1.0) for number in (4, 5, 6)]
+
+
+def test_what_was_counted_nobody_checked(desk: Desk) -> None:
+    desk.ended(used=(seen("apple", 4, 5),), count=1)
+    desk.ended("no", done=False, intent=None, took_s=1.0)
+    assert desk.said == []
+
+
+@pytest.mark.parametrize(
+    ("word", "after_s", "denied"),
+    [("no!", 1.0, True), ("not that", 1.0, True), ("no", 40.0, False), ("thanks", 1.0, False)],
+)
+def test_a_no_is_about_the_sightings_too(
+    desk: Desk, word: str, after_s: float, denied: bool
+) -> None:
+    desk.ended(used=(seen("apple", 4, 5),))
+    desk.said.clear()
+    desk.ended(word, done=False, intent=None, took_s=after_s)
+    desk.ended(word, done=False, intent=None, took_s=0.0)  # said twice, denied once
+    assert desk.said == ([("vision", 4, 0.0), ("vision", 5, 0.0)] if denied else [])
+
+
+def test_a_no_to_a_later_command_leaves_the_sightings_alone(desk: Desk) -> None:
+    desk.ended(used=(seen("apple", 4),))
+    desk.ended(done=False, read=9)
+    desk.said.clear()
+    desk.ended("no", done=False, intent=None, took_s=1.0)
+    assert desk.said == [("language", 9, 0.0)]
 
 
 def test_a_search_that_failed_used_nothing(desk: Desk) -> None:

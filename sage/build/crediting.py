@@ -1,8 +1,8 @@
 """What results turned out to be worth: from what became of commands, sightings and plans.
 
-Language is judged by the command that it read, vision by the sightings that a skill went by,
-control by where the robot was a moment after a plan was made. Nobody here knows the truth; all of
-it is what the robot itself finds out.
+Language is judged by the command that it read, vision by the sightings that a skill went by and
+looked at closely, control by where the robot was a moment after a plan was made. Nobody here
+knows the truth; all of it is what the robot itself finds out, or is told.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Crediting:
         self._readings: dict[int, int] = {}
         self._judged_reports = 0
         self._latest: tuple[int, float] | None = None
+        self._went_by: tuple[Report, tuple[int, ...]] | None = None
         self._declined: deque[tuple[int, Report]] = deque(maxlen=8)
         self._promises: deque[_Promise] = deque(maxlen=_KEPT_PROMISES)
 
@@ -92,10 +93,12 @@ class Crediting:
             report = reports[self._judged_reports]
             self._judged_reports += 1
             self._judge_language(report, self._readings.pop(report.command, None))
-            if report.verdict.done:
-                seen_by = {number for seen in report.verdict.used for number in seen.refinements}
-                for number in sorted(seen_by):
+            verdict = report.verdict
+            if verdict.done and verdict.count is None:  # nobody checks what was counted
+                seen_by = sorted({number for seen in verdict.used for number in seen.refinements})
+                for number in seen_by:
                     self._credit(self.vision, number, 1.0)
+                self._went_by = report, tuple(seen_by)
 
     def refuted(self, label: str, refinements: tuple[int, ...]) -> None:
         """A closer look found nothing where these refinements of vision saw something."""
@@ -167,6 +170,12 @@ class Crediting:
 
     def _deny(self, report: Report) -> None:
         """Somebody said no: to what the robot does, or to what it did or asked last."""
+        if self._went_by is not None:
+            before_it, seen_by = self._went_by
+            at_once = report.ended_s - before_it.ended_s <= _AGAIN_S
+            if at_once and report.command == before_it.command + 1:  # about no later command
+                for number in seen_by:
+                    self._credit(self.vision, number, _DENIED)
         refinement: int | None = None
         if before := [command for command in self._readings if command < report.command]:
             refinement = self._readings[max(before)]

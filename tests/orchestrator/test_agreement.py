@@ -1,4 +1,4 @@
-"""Agreement of energy with value: rank agreement where values vary, the mean value elsewhere."""
+"""Agreement of energy with value, and how much there is to tell it by."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def score(judged: list[Judged]) -> float:
 def test_nothing_judged_says_nothing() -> None:
     nothing = Agreement()
     assert (nothing.score, nothing.rank, nothing.mean_value, len(nothing)) == (None, None, None, 0)
+    assert nothing.evidence == 0.0
 
 
 def test_lower_energy_that_is_worth_more_agrees_and_the_reverse_does_not() -> None:
@@ -39,7 +40,8 @@ def test_lower_energy_that_is_worth_more_agrees_and_the_reverse_does_not() -> No
     assert score(pairs(values, [1.0 - value for value in values])) == pytest.approx(1.0)
     opposed = agreement_of(pairs(values, values))
     assert opposed.rank == pytest.approx(-1.0)
-    assert opposed.score == pytest.approx(0.0, abs=0.05)
+    assert opposed.score == 0.0
+    assert opposed.evidence == 1.0
 
 
 @pytest.mark.parametrize("energies", ["random", "constant"])
@@ -65,15 +67,29 @@ def test_for_two_outcomes_it_is_somers_d() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_where_values_do_not_vary_the_mean_stands_in(value: float) -> None:
-    assert score(pairs([value] * 10, [float(n) for n in range(10)])) == pytest.approx(value)
+def test_where_values_do_not_vary_nothing_is_known(value: float) -> None:
+    same = agreement_of(pairs([value] * 10, [float(n) for n in range(10)]))
+    assert (same.score, same.evidence) == (None, 0.0)
+    assert same.mean_value == pytest.approx(value)
 
 
-def test_small_differences_of_value_weigh_little() -> None:
+@pytest.mark.parametrize("rare", [0.0, 1.0])
+def test_some_four_failures_among_many_successes_are_evidence_enough(rare: float) -> None:
+    found = []
+    for many in (0, 1, 2, 5, 20):
+        values = [rare] * many + [1.0 - rare] * (100 - many)
+        found.append(agreement_of(pairs(values, values)).evidence)
+    assert found == [0.0, pytest.approx(0.25, abs=0.01), pytest.approx(0.5, abs=0.02), 1.0, 1.0]
+    assert agreement_of(pairs([0.0, 1.0], [1.0, 0.0])).evidence < 0.2, "two results are few"
+
+
+def test_small_differences_of_value_are_little_evidence() -> None:
     chance = random.Random(5)
     values = [0.9 + 0.05 * chance.random() for _ in range(64)]
     energies = [chance.random() for _ in values]
-    assert score(pairs(values, energies)) > 0.8
+    assert agreement_of(pairs(values, energies)).evidence < 0.05
+    unknown = agreement_of([Judged(value) for value in [0.0, 1.0] * 16])
+    assert unknown.evidence == 0.0, "no energy, nothing to tell agreement by"
 
 
 def test_energies_within_the_blur_are_one_claim() -> None:
@@ -95,13 +111,14 @@ def test_a_window_that_moves_is_as_one_made_anew(judged: list[Judged], window: i
     moving = Agreement(window)
     for result in judged:
         moving.add(result)
-        found = moving.score
-        assert found is not None
-        assert 0.0 <= found <= 1.0
+        assert 0.0 <= (moving.score or 0.0) <= 1.0
+        assert 0.0 <= moving.evidence <= 1.0
     fresh = agreement_of(judged[-window:])
     assert len(moving) == min(window, len(judged))
-    if judged:
+    assert moving.evidence == pytest.approx(fresh.evidence, abs=1e-9)
+    if fresh.evidence > 1e-6:  # below it, what is at stake is lost in rounding
         assert moving.score == pytest.approx(fresh.score, abs=1e-6)
+    if judged:
         assert moving.mean_value == pytest.approx(fresh.mean_value, abs=1e-9)
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +14,7 @@ from hypothesis import strategies as st
 from orchestrator import PluginSettings, TrustLedger
 from sage.irp import Context, HaltPolicy, HaltReason, IRPPlugin, Outcome, Trajectory
 from sage.telemetry import Credited
-from tests.doubles import INVARIANTS, Broken
+from tests.doubles import INVARIANTS
 from tests.orchestrator.doubles import House, Seen
 
 GOOD = [8.0, 4.0, 2.0, 1.0, 0.5]
@@ -64,8 +60,8 @@ def test_it_is_scored_once_per_refinement_whatever_the_ticks() -> None:
 
 def test_a_good_plugin_rises_and_an_oscillating_one_falls() -> None:
     good, wild = after(TrustLedger(), GOOD), after(TrustLedger(), WILD)
-    assert good > 0.7
-    assert wild < 0.4
+    assert 0.6 < good < 0.75, "a smooth curve alone earns no full trust"
+    assert 0.25 < wild < 0.45
 
 
 def test_one_step_says_nothing() -> None:
@@ -138,6 +134,62 @@ def test_agreement_weighs_more_than_value_and_value_more_than_smoothness() -> No
     assert ended_at["agreeing"] > ended_at["valued"] > ended_at["smooth"]
 
 
+Believed = Callable[[float, random.Random], float]
+
+
+def judged_often(successes: float, believed: Believed, curve: list[float], seed: int = 0) -> float:
+    """Trust after 300 judged rounds; ``believed`` gives the energy of a result by its value."""
+    ledger, chance = TrustLedger(), random.Random(seed)
+    for _ in range(300):
+        value = float(chance.random() < successes)
+        ledger.score("p", ended(curve))
+        ledger.credit("p", value, energy=believed(value, chance))
+    return ledger.of("p")
+
+
+def inverted(value: float, chance: random.Random) -> float:
+    return value + 0.3 * chance.random()
+
+
+def honest(value: float, chance: random.Random) -> float:
+    return 1.0 - value + 0.3 * chance.random()
+
+
+def noise(value: float, chance: random.Random) -> float:
+    return chance.random()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("successes", [0.9, 0.95])
+def test_success_does_not_hide_an_inverted_energy(successes: float, seed: int) -> None:
+    liar = judged_often(successes, inverted, GOOD, seed)
+    assert liar < 0.6
+    assert liar + 0.15 < judged_often(successes, honest, WILD, seed)
+    assert liar < judged_often(0.5, honest, WILD, seed), "honest, and wrong half of the time"
+
+
+def test_where_nothing_is_at_stake_energy_is_not_held_against_it() -> None:
+    assert judged_often(1.0, noise, GOOD) > 0.9
+    assert judged_often(1.0, noise, WILD) > 0.8
+    assert judged_often(0.0, noise, GOOD) < 0.25, "however smooth"
+
+
+def test_small_differences_of_value_are_not_held_against_it() -> None:
+    ledger, chance = TrustLedger(), random.Random(4)
+    for _ in range(300):
+        value = 0.9 + 0.1 * chance.random()
+        ledger.score("p", ended(GOOD))
+        ledger.credit("p", value, energy=value)
+    assert ledger.of("p") > 0.8
+
+
+def test_smoothness_alone_ends_below_an_honest_judged_plugin() -> None:
+    unjudged = after(TrustLedger(), GOOD, 300)
+    assert 0.5 < unjudged <= 0.75
+    assert judged_often(0.9, honest, WILD) > unjudged
+    assert judged_often(0.5, honest, GOOD) > unjudged
+
+
 def test_nobody_is_punished_for_not_being_judged() -> None:
     ledger = TrustLedger()
     alone = after(ledger, GOOD)
@@ -152,7 +204,7 @@ def test_nobody_is_punished_for_not_being_judged() -> None:
 def test_one_judgement_weighs_little_many_weigh_much() -> None:
     once = TrustLedger()
     once.credit("p", 0.0, energy=1.0)
-    assert after(once, GOOD) > 0.6
+    assert after(once, GOOD) > 0.55
     often = TrustLedger()
     for _ in range(30):
         often.credit("p", 0.0, energy=1.0)
@@ -264,124 +316,3 @@ def test_a_snapshot_is_a_copy_that_cannot_be_written() -> None:
     assert snapshot["p"] == pytest.approx(0.4)
     with pytest.raises(TypeError):
         snapshot["p"] = 1.0  # type: ignore[index]
-
-
-def test_it_survives_the_run(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "trust.json"
-    ledger = TrustLedger(path)
-    value = after(ledger, GOOD, 7)
-    assert not path.exists()
-    ledger.save()
-    assert TrustLedger(path).of("p") == value
-    assert [entry.name for entry in path.parent.iterdir()] == ["trust.json"]
-
-
-def test_a_write_that_fails_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "trust.json"
-    ledger = TrustLedger(path)
-    before = after(ledger, GOOD)
-    ledger.save()
-    ledger.fail("p")
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        ledger.save()
-    assert TrustLedger(path).of("p") == before
-
-
-def test_a_full_disk_does_not_spoil_the_end_of_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    house = House()
-    house.orchestrator.trust = TrustLedger(tmp_path / "trust.json")
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with caplog.at_level(logging.ERROR):
-        house.orchestrator.close()
-    assert "trust could not be kept" in caplog.text
-    assert "No space left on device" in caplog.text
-
-
-def test_closing_the_orchestrator_keeps_trust(tmp_path: Path) -> None:
-    house = House()
-    house.orchestrator.trust = TrustLedger(tmp_path / "trust.json")
-    house.add("eye", [Broken("no")])
-    house.orchestrator.trust.fail("eye")
-    house.orchestrator.close()
-    assert json.loads((tmp_path / "trust.json").read_text()) == {
-        "eye": {"trust": pytest.approx(0.4)}
-    }
-
-
-def test_what_was_judged_survives_the_run(tmp_path: Path) -> None:
-    path = tmp_path / "trust.json"
-    ledger = TrustLedger(path)
-    chance = random.Random(2)
-    for _ in range(100):
-        good = float(chance.random() < 0.6)
-        ledger.score("p", ended(GOOD))
-        ledger.credit("p", good, energy=1.0 - good * chance.random(), blur=0.01)
-    ledger.credit("p", 0.5)
-    ledger.save()
-    again = TrustLedger(path)
-    assert again.of("p") == ledger.of("p")
-    assert again.agreement("p") == pytest.approx(ledger.agreement("p"))
-    assert after(again, GOOD, 10) == pytest.approx(after(ledger, GOOD, 10))
-    assert again.credit("p", 1.0, energy=0.2) == pytest.approx(ledger.credit("p", 1.0, energy=0.2))
-
-
-def test_a_file_that_holds_trust_alone_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "trust.json"
-    path.write_text('{"eye": 0.8, "ear": {"trust": 0.3}}')
-    ledger = TrustLedger(path)
-    assert [ledger.of("eye"), ledger.of("ear")] == [0.8, 0.3]
-    assert ledger.agreement("eye") is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[1, 2]",
-        '{"eye": "much"}',
-        '{"eye": NaN}',
-        '{"eye": true}',
-        '{"eye": 1' + "0" * 400 + "}",
-        '{"eye": {}}',
-        '{"eye": {"trust": 0.5, "smoothness": "so"}}',
-        '{"eye": {"trust": 0.5, "judged": 7}}',
-        '{"eye": {"trust": 0.5, "judged": [[0.5, 1.0]]}}',
-        '{"eye": {"trust": 0.5, "judged": [[1.5, 1.0, 0.0]]}}',
-        '{"eye": {"trust": 0.5, "judged": [[0.5, Infinity, 0.0]]}}',
-        "\udcff",
-    ],
-)
-def test_a_corrupt_file_is_set_aside_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
-) -> None:
-    path = tmp_path / "trust.json"
-    path.write_bytes(text.encode(errors="surrogateescape"))
-    with caplog.at_level(logging.WARNING):
-        ledger = TrustLedger(path)
-    assert ledger.of("eye") == 0.5
-    assert str(path) in caplog.text
-    aside = tmp_path / "trust.corrupt"
-    assert aside.read_bytes() == text.encode(errors="surrogateescape")
-    ledger.save()
-    assert TrustLedger(path).of("eye") == 0.5
-
-
-def test_what_lies_outside_the_bounds_is_brought_back(tmp_path: Path) -> None:
-    path = tmp_path / "trust.json"
-    path.write_text('{"low": -3, "high": 40, "fair": 0.25}')
-    ledger = TrustLedger(path)
-    assert [ledger.of(name) for name in ("low", "high", "fair")] == [0.05, 1.0, 0.25]

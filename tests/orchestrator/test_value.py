@@ -65,7 +65,15 @@ def test_agreement_is_that_of_the_judged_results() -> None:
         honest.credit("eye", number, good)
         liar.credit("eye", number, 1.0 - good)
     assert honest.table()["eye"].agreement == pytest.approx(1.0)
-    assert liar.table()["eye"].agreement == pytest.approx(0.0, abs=0.05)
+    assert liar.table()["eye"].agreement == 0.0
+
+
+def test_where_all_were_worth_the_same_agreement_is_not_known() -> None:
+    ledger = filled(20)
+    for number in range(20):
+        ledger.credit("eye", number, 1.0)
+    worth = ledger.table()["eye"]
+    assert (worth.mean_value, worth.agreement) == (1.0, None)
 
 
 def test_a_late_judgement_is_counted_as_late_and_nowhere_else() -> None:
@@ -91,7 +99,8 @@ def test_a_refinement_that_never_stepped_has_no_energy() -> None:
         ledger.finished("eye", number, 1.0, None)
         ledger.credit("eye", number, number % 2)
     worth = ledger.table()["eye"]
-    assert worth.agreement == worth.mean_value == pytest.approx(0.5)
+    assert worth.mean_value == pytest.approx(0.5)
+    assert worth.agreement is None
 
 
 def test_threads_lose_nothing() -> None:

@@ -355,7 +355,6 @@ class HRMOrchestrator:
         assert outcome is not None
         lane = self.lanes[member.settings.lane]
         returned_atp = lane.pool.close(job.account)
-        trust = self.trust.score(member.name, outcome)
         now_s = self.clock.now_s()
         failed = False
         with member.lock:  # in one go: what arrives now must find the plugin backing off
@@ -370,6 +369,8 @@ class HRMOrchestrator:
                 if outcome.answered:
                     member.supervisor.succeeded()
                 member.profile.learn(outcome.trajectory)
+        again = outcome.reason is HaltReason.FAILED and not failed  # several at once: one counts
+        trust = member.trust() if again else self.trust.score(member.name, outcome)
         if failed:
             close_plugin(job.refinement.plugin)
         spent_atp = job.account.meter.spent_atp

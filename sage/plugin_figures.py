@@ -91,11 +91,10 @@ class PluginFigures:
 
     def _told_worth(self) -> str:
         """That in words; empty where nobody judged it."""
-        if self.mean_value is None or self.agreement is None:
+        if self.mean_value is None:
             return ""
         per_atp = self.value_per_1000_atp
         rate = "" if per_atp is None else f" ({per_atp:.3g} per 1000 ATP)"
-        return (
-            f"; {self.credited} judged, worth {self.mean_value:.2f} each{rate}, "
-            f"energy agrees {self.agreement:.2f}" + (f", {self.late} late" if self.late else "")
-        )
+        agrees = "" if self.agreement is None else f", energy agrees {self.agreement:.2f}"
+        late = f", {self.late} late" if self.late else ""
+        return f"; {self.credited} judged, worth {self.mean_value:.2f} each{rate}{agrees}{late}"

@@ -111,7 +111,7 @@ def test_what_a_plugin_was_worth_is_told_beside_what_was_shed(tmp_path: Path) ->
     summary = recorder.finish(interrupted=False, worth=ledger.table())
     text = summary.text()
     assert "trust 0.75; 2 judged, worth 0.75 each (7.5 per 1000 ATP)" in text
-    assert "energy agrees 0.38, 1 late; dropped 3 shed" in text
+    assert "energy agrees 0.00, 1 late; dropped 3 shed" in text
     figures = summary.plugins["vision"]
     assert (figures.credited, figures.mean_value, figures.value_per_1000_atp) == (2, 0.75, 7.5)
 

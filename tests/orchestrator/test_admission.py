@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from orchestrator import OrchestratorConfig
-from sage.irp import ConfigError, HaltPolicy, IRPPlugin
+from orchestrator import LockStep, OrchestratorConfig, RestartPolicy
+from sage.clock import VirtualClock
+from sage.irp import ConfigError, HaltPolicy, HaltReason, IRPPlugin
 from sage.telemetry import Dropped
-from tests.doubles import INVARIANTS
-from tests.orchestrator.doubles import House, Seen, check_counts
+from tests.doubles import INVARIANTS, Broken
+from tests.orchestrator.doubles import House, Seen, Willing, check_counts
 
 
 def known(house: House, **first_s: float) -> None:
@@ -272,3 +273,183 @@ def test_profiles_that_cannot_be_read_are_set_aside(tmp_path: Any, text: str) ->
     path.write_text(text)
     assert ProfileBook(path).of("eye").count == 0
     assert (tmp_path / "profiles.corrupt").read_text() == text
+
+
+def test_what_begins_anew_waits_where_its_worst_first_step_does_not_fit_its_share() -> None:
+    """Of a cycle's 100 ms it and another had 20 each; its first step takes 10, at worst 50."""
+    house = House(OrchestratorConfig(policy="equal"))
+    costs_s = iter([0.05, *[0.01] * 5, 0.02, 0.01])
+    house.add("jumpy", factory=lambda: Once(house, "jumpy", costs_s))
+    for _ in range(6):
+        house.submit("jumpy")
+        house.drain()
+        house.orchestrator.tick()
+    house.add("steady", [float(99 - step) for step in range(99)], 0.01)
+    for name in ("jumpy", "steady"):
+        house.submit(name)
+    assert {house.step(), house.step()} == {"jumpy", "steady"}
+    assert house.step() == "steady"
+    house.submit("jumpy")
+    assert house.step() == "steady"
+    assert house.orchestrator.members["jumpy"].waiting
+    house.orchestrator.tick()
+    assert house.step() == "jumpy"
+
+
+class Once(Willing):
+    """One step; each costs the next of ``costs_s``."""
+
+    halting = HaltPolicy(max_steps=1)
+
+    def __init__(self, house: House, name: str, costs_s: Iterator[float]) -> None:
+        super().__init__(name, house.watch, lambda step: (next(costs_s), 1.0))
+
+
+def test_what_is_essential_begins_before_what_is_worth_more(house: House) -> None:
+    house.add("eye", [1.0], 0.001)
+    house.add("wheel", [1.0], 0.03, essential=True)
+    for _ in range(9):
+        house.orchestrator.trust.fail("wheel")
+    house.submit("eye")
+    house.orchestrator.submit("wheel", Seen(0.0), salience=0.0)
+    assert house.drain() == ["wheel", "eye"]
+
+
+class LockStepped:
+    """Lock-step runs in which something is offered at each sample, in virtual time."""
+
+    def __init__(self, **config: Any) -> None:
+        self.house = House(OrchestratorConfig(**config))
+        self.ended: list[tuple[str, float, Any]] = []
+        self.samples = 0
+
+    def add(self, name: str, **settings: Any) -> None:
+        member = self.house.add(name, **settings)
+        member.on_result = lambda seen, outcome: self.ended.append(
+            (name, self.house.clock.now_s() - seen.captured_s, outcome)
+        )
+
+    def run(self, until_s: float, offer: Callable[[int], None], sample_s: float = 0.01) -> None:
+        def advance(dt_s: float) -> None:
+            self.now_s += dt_s
+            while self.samples <= int(self.now_s / sample_s + 1e-6):
+                offer(self.samples)
+                self.samples += 1
+
+        self.now_s = self.house.clock.now_s()
+        driver = LockStep(self.house.orchestrator, self.house.clock, advance, sample_s=sample_s)
+        driver.run_until(until_s)
+
+    def submit(self, name: str, what: Any = None, **options: Any) -> None:
+        self.house.orchestrator.submit(name, Seen(self.now_s, what), **options)
+
+    def ages_s(self, name: str) -> list[float]:
+        return [age_s for ended, age_s, _ in self.ended if ended == name]
+
+
+class Batching(Willing):
+    """Its batches cost what their steps cost one by one; fails where its observation says so."""
+
+    name = "batching"
+
+    def __init__(self, house: House, cost_s: float, steps: int) -> None:
+        super().__init__("batching", house.watch, lambda step: (cost_s, -float(step)))
+        self.halting = HaltPolicy(max_steps=steps, slope_eps=0.0, window=1000)
+
+    def init_state(self, observation: Any, context: Any) -> Any:
+        if observation.what == "broken":
+            raise Broken("as it was told")
+        return super().init_state(observation, context)
+
+    def step_batch(self, states: Sequence[Any]) -> Sequence[Any]:
+        return [self.step(state) for state in states]
+
+
+def test_a_batch_makes_no_other_plugins_answer_late() -> None:
+    """30 that wait would take 60 ms together, and it was never seen that they do."""
+    clock = VirtualClock()
+    house = House(clock=clock, watch=clock)
+    house.add("batching", factory=lambda: Batching(house, 0.002, 3), queue=64, most_running=32)
+    answered_s: list[float] = []
+    due = house.add("due", [3.0, 2.0, 1.0], 0.002, deadline_s=0.03)
+    due.on_result = lambda seen, outcome: answered_s.append(clock.now_s() - seen.captured_s)
+    for name in ("batching", "due"):
+        house.submit(name)
+        house.drain()
+        house.orchestrator.tick()
+    house.submit("due")
+    assert house.step() == "due"
+    for _ in range(30):
+        house.submit("batching")
+    assert house.step() == "batching", "there is time for some"
+    house.drain()
+    assert len(answered_s) == 2
+    assert max(answered_s) <= 0.03 + 1e-9
+    assert len(house.outcomes["batching"]) > 10
+
+
+def test_what_is_never_its_turn_answers_with_what_it_has() -> None:
+    """Its lane has always something better to do, and it has no deadline of its own."""
+    run = LockStepped(lanes=("perception",))
+    run.add("low", energies=[float(-step) for step in range(20)], later_worth=0.01)
+    run.add("busy", queue=4)
+
+    def offer(sample: int) -> None:
+        if sample == 0:
+            run.submit("low")
+        for _ in range(2):
+            run.submit("busy")
+
+    run.run(2.0, offer)
+    assert len(run.ages_s("low")) == 1
+    assert 0.5 < run.ages_s("low")[0] < 1.5
+    ((_, _, outcome),) = [entry for entry in run.ended if entry[0] == "low"]
+    assert outcome.answered
+    assert outcome.trajectory.steps < 20
+
+
+def test_the_least_salient_has_its_turn_when_it_was_passed_over_often() -> None:
+    run = LockStepped(lanes=("perception",))
+    run.add("busy", queue=4)
+    run.add("low")
+
+    def offer(sample: int) -> None:
+        for _ in range(2):
+            run.submit("busy")
+        run.submit("low", salience=0.2)
+
+    run.run(20.0, offer)
+    low, busy = len(run.ages_s("low")), len(run.ages_s("busy"))
+    assert 3 <= low < busy / 10
+    check_counts(run.house.orchestrator.members["low"])
+
+
+def test_those_from_before_a_restart_step_apart_from_those_after_it() -> None:
+    run = LockStepped(lanes=("perception",))
+    house = run.house
+    made: list[Batching] = []
+
+    def factory() -> Batching:
+        made.append(Batching(house, 0.005, 60))
+        return made[-1]
+
+    run.add(
+        "batching",
+        factory=factory,
+        queue=8,
+        most_running=8,
+        max_age_s=5.0,
+        restart=RestartPolicy(0.05, 0.05, 5),
+    )
+
+    def offer(sample: int) -> None:
+        if sample in (0, 1, 20):
+            run.submit("batching")
+        if sample == 3:
+            run.submit("batching", "broken")
+
+    run.run(3.0, offer)
+    assert len(made) == 2
+    ended = [(outcome.reason, outcome.trajectory.steps) for _, _, outcome in run.ended]
+    assert ended == [(HaltReason.FAILED, 0), *[(HaltReason.MAX_STEPS, 60)] * 3]
+    assert house.orchestrator.members["batching"].supervisor.failures == 1

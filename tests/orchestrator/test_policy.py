@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from orchestrator import POLICIES, Claim, OrchestratorConfig
 from orchestrator.policy import policy_named
-from sage.irp import ConfigError, HaltReason
-from tests.orchestrator.doubles import House, Seen
+from sage.irp import ConfigError, HaltPolicy, HaltReason
+from tests.orchestrator.doubles import House, Seen, Willing
 
 
 def down(steps: int, by: float = 1.0) -> list[float]:
@@ -137,3 +139,48 @@ def test_what_is_due_before_the_longest_step_ends_comes_first() -> None:
     assert house.step() == "due"
     house.wait(0.02)  # 30 ms are left, a step of the other takes 40
     assert house.step() == "due"
+
+
+@pytest.mark.parametrize("matters", ["salience", "trust"])
+@pytest.mark.parametrize("favoured", ["eye", "ear"])
+def test_greedy_refines_further_what_matters_and_is_trusted(matters: str, favoured: str) -> None:
+    """Alike in all else: whoever is favoured makes its steps first, whatever its place."""
+    house = House()
+    names = ("eye", "ear")
+    for name in names:
+        house.add(name, down(6), 0.002)
+        house.submit(name)
+        house.drain()
+    house.orchestrator.tick()
+    for name in names:
+        if matters == "trust" and name != favoured:
+            for _ in range(5):
+                house.orchestrator.trust.fail(name)
+        salience = 0.5 if matters == "salience" and name != favoured else 1.0
+        house.orchestrator.submit(name, Seen(0.0), salience=salience)
+    assert {house.step(), house.step()} == set(names), "both have a first answer"
+    assert house.drain()[:4] == [favoured] * 4
+
+
+def test_greedy_goes_on_with_what_gains_more_than_it_did_before() -> None:
+    """Both went straight down before; one now gains most at once, the other next to nothing."""
+    house = House()
+    now = {"usual": [6.0, 5.9, 5.8, 5.7, 5.6, 5.5], "lucky": [6.0, 3.0, 2.0, 1.0, 0.5, 0.0]}
+    energies = dict.fromkeys(now, down(6))
+
+    def factory(name: str) -> Willing:
+        plugin = Willing(name, house.watch, lambda step: (0.002, energies[name][step]))
+        plugin.halting = HaltPolicy(max_steps=6, slope_eps=0.0, window=1000)
+        return plugin
+
+    for name in now:
+        house.add(name, factory=partial(factory, name))
+        house.submit(name)
+        house.drain()
+    house.orchestrator.tick()
+    energies.update(now)
+    for name in now:
+        house.submit(name)
+    assert {house.step(), house.step()} == set(now)
+    steps = house.drain()
+    assert steps[:6] in (["lucky"] * 5 + ["usual"], ["usual"] + ["lucky"] * 5)

@@ -14,6 +14,8 @@ from sage.clock import Clock
 from sage.irp import NO_CONTEXT, Context, Refinement, most_in_batch
 from sage.telemetry import Admitted, Dropped, Event
 
+_PATIENCE_CYCLES = 10
+
 
 class Admission:
     """What waits for one lane, ranked; and what there is no room for, shed.
@@ -71,6 +73,8 @@ class Admission:
             self.drop(member, observation, "stale")
             return
         queue = member.waiting
+        if not queue:
+            member.gathers_s = now_s
         if len(queue) >= member.settings.queue:
             reason = "superseded" if member.deferred_in is None else "shed"
             self.drop(member, queue.popleft().observation, reason)
@@ -114,19 +118,27 @@ class Admission:
             return [(math.inf, ready[0][0])]
         rank = self._policy.rank
         return [
-            (math.inf if m.settings.essential else rank(self._claim(m, waiting)), m)
+            (math.inf if self._comes_first(m) else rank(self._claim(m, waiting)), m)
             for m, waiting in ready
         ]
+
+    def _ready_s(self, member: Member, waiting: Waiting) -> float:
+        """When what waits for company waits no longer: nobody is made late or old by it."""
+        settings, profile = member.settings, member.profile
+        ready_s = member.gathers_s + settings.batch_delay_s
+        until_s = waiting.observation.captured_s + settings.max_age_s
+        latest_s = min(waiting.due_s, until_s) - profile.worst_first_s - profile.answer_s
+        return min(ready_s, latest_s - 0.5 * settings.batch_delay_s)
 
     def wakes_s(self) -> float:
         """When the next of those who wait for company stops waiting; inf where nobody does."""
         wakes_s, now_s = math.inf, self._clock.now_s()
         for member in self._batching:
-            delay_s = member.settings.batch_delay_s
             if member.waiting and member.batches:
                 with member.lock:
-                    if member.waiting and member.waiting[0].offered_s + delay_s > now_s:
-                        wakes_s = min(wakes_s, member.waiting[0].offered_s + delay_s)
+                    if member.waiting:
+                        ready_s = self._ready_s(member, member.waiting[0])
+                        wakes_s = min(wakes_s, ready_s if ready_s > now_s else math.inf)
         return wakes_s
 
     def begin(self, member: Member) -> Job | None:
@@ -154,6 +166,7 @@ class Admission:
                 return None
             member.waiting.popleft()
             member.deferred_in = None
+            member.gathers_s = self._clock.now_s()
             observation, due_s = waiting.observation, waiting.due_s
             refinement = Refinement(
                 member.plugin,
@@ -201,10 +214,16 @@ class Admission:
         settings = member.settings
         if settings.batch_delay_s == 0.0 or not member.batches:
             return False
-        if now_s >= waiting.offered_s + settings.batch_delay_s:
+        if len(member.waiting) >= settings.queue or now_s >= self._ready_s(member, waiting):
             return False
         together = min(settings.most_running, most_in_batch(member.plugin))
         return len(member.waiting) + len(member.running) < together
+
+    def _comes_first(self, member: Member) -> bool:
+        """What is essential, and who was passed over for so long that any policy lets it in."""
+        return member.settings.essential or (
+            member.deferred_in is not None and self.cycle - member.deferred_in >= _PATIENCE_CYCLES
+        )
 
     def _claim(self, member: Member, waiting: Waiting) -> Claim:
         return Claim(

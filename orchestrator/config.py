@@ -28,13 +28,15 @@ class OrchestratorConfig:
     policy: str = "greedy"
 
     def __post_init__(self) -> None:
-        if not 0.001 <= self.cycle_s <= 10.0:
-            raise ValueError(f"cycle_s must lie in [0.001, 10] s, got {self.cycle_s}")
-        if not 0.0 < self.pool_atp <= FULL_ATP:
-            raise ValueError(f"pool_atp must lie in (0, {FULL_ATP:g}], got {self.pool_atp}")
+        if not (isinstance(self.cycle_s, int | float) and 0.001 <= self.cycle_s <= 10.0):
+            raise ValueError(f"cycle_s must lie in [0.001, 10] s, got {self.cycle_s!r}")
+        if not (isinstance(self.pool_atp, int | float) and 0.0 < self.pool_atp <= FULL_ATP):
+            raise ValueError(f"pool_atp must lie in (0, {FULL_ATP:g}], got {self.pool_atp!r}")
+        if not isinstance(self.lanes, tuple):
+            raise ValueError(f"lanes must be a tuple of names, got {self.lanes!r}")
         if not self.lanes or len(set(self.lanes)) != len(self.lanes):
             raise ValueError(f"lanes must be distinct names, at least one, got {self.lanes}")
-        if self.policy not in POLICIES:
+        if not isinstance(self.policy, str) or self.policy not in POLICIES:
             raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {self.policy!r}")
 
     @property

@@ -14,7 +14,7 @@ from orchestrator.member import Factory, Member, PluginSettings
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
 from sage.clock import Clock
-from sage.irp import IRPPlugin, PluginError, SageError
+from sage.irp import HaltPolicy, IRPPlugin, PluginError, SageError
 from sage.telemetry import Event, Health
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,13 @@ def made(factory: Factory, settings: PluginSettings) -> IRPPlugin[Any, Any]:
     if not isinstance(plugin, IRPPlugin) or not isinstance(name, str) or not name:
         raise PluginError(
             f"{type(plugin).__name__} is no plugin: derive it from sage.IRPPlugin and name it"
+        )
+    if not isinstance(plugin.halting, HaltPolicy):
+        raise PluginError(f"plugin {name!r}: halting must be a HaltPolicy, got {plugin.halting!r}")
+    state_bytes = getattr(plugin, "batch_bytes", 1)
+    if not isinstance(state_bytes, int) or isinstance(state_bytes, bool) or state_bytes < 1:
+        raise PluginError(
+            f"plugin {name!r}: batch_bytes must be a whole number, 1 or more, got {state_bytes!r}"
         )
     return plugin
 

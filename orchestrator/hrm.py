@@ -6,7 +6,6 @@ import asyncio
 import logging
 import math
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +22,7 @@ from orchestrator.profile import ProfileBook
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
 from orchestrator.value import ValueLedger
-from orchestrator.worker import Runner, Worker
+from orchestrator.worker import Runner, Worker, drain
 from sage.clock import Clock, RealClock
 from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, PluginError
 from sage.telemetry import Credited, Cycle, Event, Finished
@@ -167,8 +166,13 @@ class HRMOrchestrator:
             salience: how much it matters, in [0, 1]: where there is no room for all, the least
                 salient waits, and is shed.
         """
-        if not 0.0 <= salience <= 1.0:
-            raise ConfigError(f"salience must lie in [0, 1], got {salience}")
+        if not (isinstance(salience, int | float) and 0.0 <= salience <= 1.0):
+            raise ConfigError(f"salience must lie in [0, 1], got {salience!r}")
+        if not isinstance(getattr(observation, "captured_s", None), int | float):
+            raise ConfigError(
+                f"an observation says when it was captured (captured_s, seconds), got "
+                f"{observation!r:.60}"
+            )
         member = self._member(plugin)
         lane = self.lanes[member.settings.lane]
         with member.lock:
@@ -209,6 +213,8 @@ class HRMOrchestrator:
 
     def start(self) -> None:
         """Begin to work in real time: one thread per lane, one per plugin with a process."""
+        if self._workers or self._closed:
+            raise ConfigError("an orchestrator starts once: it was already started or closed")
         self._switch_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(min(self._switch_interval_s, SWITCH_INTERVAL_S))
         self._workers = [Worker(lane) for lane in self.lanes.values()]
@@ -287,7 +293,7 @@ class HRMOrchestrator:
                     name = job.member.name
                     job.refinement.abandon(PluginError(f"plugin {name!r}: its last step hangs"))
                 job.refinement.cancel()
-                self._drain(job, max(0.05, ends_s - time.perf_counter()))
+                drain(job, max(0.05, ends_s - time.perf_counter()))
                 lane.jobs.remove(job)
                 self._finish(job)
         self._save()
@@ -300,15 +306,6 @@ class HRMOrchestrator:
                 save()
             except OSError as error:
                 logger.error("%s could not be kept for the next run: %s", what, error)
-
-    @staticmethod
-    def _drain(job: Job, timeout_s: float) -> None:
-        """Let a cancelled refinement read its answer, unless that hangs."""
-        thread = threading.Thread(target=job.refinement.advance, daemon=True)
-        thread.start()
-        thread.join(timeout_s)
-        name = job.member.name
-        job.refinement.abandon(PluginError(f"plugin {name!r}: its answer hangs"))
 
     def _lane(self, name: str) -> Lane:
         config = self.config

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from orchestrator.isolation import IsolatedPlugin
@@ -34,6 +35,7 @@ Isolation: TypeAlias = Literal["thread", "process"]
 _LONGEST_STEP_S = 2.0
 _PROCESS_STEP_S = 0.1
 _PROCESS_MARGIN = 3.0
+_MOST_TIMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class PluginSettings:
         max_age_s: an observation older than this is dropped unrefined.
         overrun_s: a step that takes longer than this is given up on. None: 2 s in a thread; in a
             process 0.1 s or a cycle or three times the longest step so far, whichever is longest.
-            Give more where a model takes longer to warm up in its first step.
+            three times as long after each failure in a row, up to 27 times: 2.7 s. Give more where
+            a model takes longer to warm up in its first step.
         restart: how it comes back after a failure.
         isolation: "thread" runs its steps on the lane; "process" in a process of its own, which
             can hang, crash or keep the interpreter's lock while its lane goes on with others. What
@@ -82,11 +85,20 @@ class PluginSettings:
             value = getattr(self, name)
             if value is None and name != "max_age_s":
                 continue
-            if not value > 0.0:
-                raise ValueError(f"{name} must be positive, got {value}")
+            if not (isinstance(value, int | float) and value > 0.0):
+                raise ValueError(f"{name} must be positive, got {value!r}")
         for name in ("floor_atp", "batch_delay_s", "later_worth"):
-            if not getattr(self, name) >= 0.0:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0.0 <= value < math.inf):
+                raise ValueError(f"{name} must be 0 or more, got {value!r}")
+        if self.batch_delay_s >= self.max_age_s:
+            raise ValueError(
+                f"batch_delay_s must be below max_age_s={self.max_age_s}, got {self.batch_delay_s}"
+            )
+        if not isinstance(self.restart, RestartPolicy):
+            raise ValueError(f"restart must be a RestartPolicy, got {self.restart!r}")
+        if not isinstance(self.essential, bool):
+            raise ValueError(f"essential must be true or false, got {self.essential!r}")
         for name in ("queue", "most_running", "memory_mb"):
             value = getattr(self, name)
             if value is None and name == "memory_mb":
@@ -142,7 +154,10 @@ class Member:
         self.profile = profile
         self.atp_per_s = atp_per_s
         self._cycle_s = cycle_s
-        self.supervisor = Supervisor(settings.restart)
+        restart = settings.restart
+        if settings.essential:  # nobody else moves the robot: it is tried again for ever
+            restart = replace(restart, most_failures=1_000_000_000)
+        self.supervisor = Supervisor(restart)
         self.lock = threading.RLock()
         self.running: list[Job] = []
         self.waiting: deque[Waiting] = deque()
@@ -150,6 +165,8 @@ class Member:
         """Makes its steps where they are made in a process of its own, so that no lane waits."""
         self.deferred_in: int | None = None
         """The cycle in which its lane first passed over what waits; None once one begins."""
+        self.gathers_s = 0.0
+        """Since when what waits has gathered; what begins, begins it anew."""
         self.submitted = 0
         self.finished = 0
         self.dropped: Counter[str] = Counter()
@@ -179,7 +196,10 @@ class Member:
             return settings.overrun_s
         if settings.isolation == "thread":
             return _LONGEST_STEP_S
-        return max(_PROCESS_STEP_S, self._cycle_s, _PROCESS_MARGIN * self.profile.worst_s)
+        # Slow or hung, nobody can tell: each failure in a row gives the next process longer.
+        times = _PROCESS_MARGIN ** min(self.supervisor.failures_in_row, _MOST_TIMES)
+        known_s = _PROCESS_MARGIN * self.profile.worst_s
+        return max(_PROCESS_STEP_S, self._cycle_s, known_s) * times
 
     def counts(self) -> Mapping[str, int]:
         """Submitted, finished, and dropped by reason."""

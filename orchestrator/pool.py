@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from sage.irp import BudgetError, Meter
 
+_MOST_DEBT_CYCLES = 4.0  # more would punish the others for what is essential, long after it
+
 
 class Account:
     """The books of one live refinement: its meter, its weight, its floor, its reserve."""
@@ -92,9 +94,9 @@ class LanePool:
             return self._spent()
 
     def keep(self, owner: str, atp: float) -> None:
-        """Hold back so much of each cycle for what an owner may still begin in it."""
+        """Hold back so much of each cycle, at most half, for what an owner may still begin in it."""
         with self._lock:
-            self._kept[owner] = min(atp, self.cap_atp)
+            self._kept[owner] = min(atp, 0.5 * self.cap_atp)
 
     def open(
         self,
@@ -211,7 +213,8 @@ class LanePool:
                 account.least_atp = account.floor_atp
             used = spent + under_way_atp - self._under_way_atp
             self._under_way_atp = under_way_atp
-            self._budget_atp = self.cap_atp - max(0.0, used - self._budget_atp)
+            debt_atp = min(max(0.0, used - self._budget_atp), _MOST_DEBT_CYCLES * self.cap_atp)
+            self._budget_atp = self.cap_atp - debt_atp
             self._closed_spent_atp = self._closed_granted_atp = 0.0
             self._closed_by.clear()
             self._grant()

@@ -14,6 +14,8 @@ from sage.irp import PluginError, advance_together
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_DELIVERY_S = 2.0
+
 
 class Worker:
     """Drives one lane from a thread of its own, and replaces that thread when a step hangs."""
@@ -25,6 +27,7 @@ class Worker:
         self._generation = 0
         self._jobs: Sequence[Job] = ()
         self._began_s = 0.0
+        self._delivers = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -43,6 +46,7 @@ class Worker:
         with self._lock:
             jobs = self._jobs
             if not jobs:
+                self._watch_delivery()
                 return 0.0
             taken_s = time.perf_counter() - self._began_s
             limit_s = jobs[0].member.overrun_s
@@ -63,6 +67,18 @@ class Worker:
         for job in jobs:
             self.lane.finish(job)
         return 0.0
+
+    def _watch_delivery(self) -> None:
+        """Go on without a thread that does not come back from handing a result over."""
+        if self._delivers and time.perf_counter() - self._began_s > _LONGEST_DELIVERY_S:
+            logger.error(
+                "lane %s: what takes a result hangs; the lane goes on without that thread",
+                self.lane.name,
+            )
+            self._generation += 1
+            self._delivers = False
+            self.abandoned += 1
+            self.start()
 
     def stop(self) -> None:
         """Ask it to stop after the step under way."""
@@ -102,7 +118,7 @@ class Worker:
                         )
                         job.member.runner.put(job)
                         continue
-                    jobs = lane.company(job)
+                    jobs = company_of(lane, job)
                     self._jobs = jobs
                     self._began_s = time.perf_counter()
             if job is None:
@@ -120,10 +136,12 @@ class Worker:
                 if self._generation != generation:
                     return
                 self._jobs = ()
+                self._began_s, self._delivers = time.perf_counter(), True
             for job, more in zip(jobs, goes_on, strict=True):
                 if not more:
                     lane.jobs.remove(job)
                     finished(lane, job)
+            self._delivers = False
 
     def _wait(self, inbox: queue.SimpleQueue[Job | None]) -> None:
         """Wait for something new, or for those who waited for company long enough."""
@@ -159,7 +177,8 @@ class Runner:
 
     def join(self, timeout_s: float) -> None:
         """Wait for its end."""
-        self._thread.join(timeout_s)
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
 
     def _work(self) -> None:
         stopping = False
@@ -187,9 +206,26 @@ def advanced(jobs: Sequence[Job]) -> Sequence[bool]:
         return (False,) * len(jobs)
 
 
+def company_of(lane: Lane, job: Job) -> Sequence[Job]:
+    """Those who step together; alone where finding them raised."""
+    try:
+        return lane.company(job)
+    except Exception:
+        logger.exception("plugin %r: gathering a batch raised", job.member.name)
+        return (job,)
+
+
 def finished(lane: Lane, job: Job) -> None:
     """Close the books of a job; what its receiver raises is logged."""
     try:
         lane.finish(job)
     except Exception:
         logger.exception("lane %s: closing a refinement raised", lane.name)
+
+
+def drain(job: Job, timeout_s: float) -> None:
+    """Let a cancelled refinement read its answer, unless that hangs."""
+    thread = threading.Thread(target=advanced, args=((job,),), daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    job.refinement.abandon(PluginError(f"plugin {job.member.name!r}: its answer hangs"))

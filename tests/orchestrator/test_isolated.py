@@ -233,7 +233,7 @@ def test_it_is_quarantined_in_the_end_and_its_process_is_gone(live: Live) -> Non
     for number in range(1, 4):
         until(lambda: member.supervisor.state is HealthState.ACTIVE)
         processes.append(pid(member))
-        live.submit(fails="crash", at_step=1)
+        live.submit(fails="raise", at_step=1)  # its process lives on
         live.outcome(number=number)
     until(lambda: member.supervisor.state is HealthState.QUARANTINED)
     assert len(set(processes)) == 3

@@ -233,10 +233,12 @@ def test_who_waits_for_company_steps_with_whoever_came(make: Callable[..., Live]
 def test_a_full_batch_waits_no_longer(make: Callable[..., Live]) -> None:
     batches: list[int] = []
     live = make()
-    live.add(Together(batches, steps=2), most_running=3, queue=9, batch_delay_s=10 * PATIENCE_S)
+    live.add(Together(batches, steps=2), most_running=3, queue=9, batch_delay_s=0.9 * PATIENCE_S)
     live.orchestrator.start()
+    began_s = time.perf_counter()
     live.submit(*["together"] * 3)
     live.wait_for("together", 3)
+    assert time.perf_counter() - began_s < 0.5 * PATIENCE_S
     assert batches == [3, 3]
 
 

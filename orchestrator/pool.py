@@ -94,7 +94,7 @@ class LanePool:
             return self._spent()
 
     def keep(self, owner: str, atp: float) -> None:
-        """Hold back so much of each cycle, at most half, for what an owner may still begin in it."""
+        """Hold back so much of each cycle, at most half, for what an owner may begin."""
         with self._lock:
             self._kept[owner] = min(atp, 0.5 * self.cap_atp)
 

@@ -408,7 +408,11 @@ def test_what_is_never_its_turn_answers_with_what_it_has() -> None:
     assert outcome.trajectory.steps < 20
 
 
-def test_the_least_salient_has_its_turn_when_it_was_passed_over_often() -> None:
+@pytest.mark.parametrize(("salience", "at_least"), [(0.8, 30), (0.01, 12)])
+def test_the_least_salient_has_its_turn_when_it_was_passed_over_often(
+    salience: float, at_least: int
+) -> None:
+    """Each cycle raises its rank: of 200 it has some in three, and whatever it is, in eleven."""
     run = LockStepped(lanes=("perception",))
     run.add("busy", queue=4)
     run.add("low")
@@ -416,11 +420,11 @@ def test_the_least_salient_has_its_turn_when_it_was_passed_over_often() -> None:
     def offer(sample: int) -> None:
         for _ in range(2):
             run.submit("busy")
-        run.submit("low", salience=0.2)
+        run.submit("low", salience=salience)
 
     run.run(20.0, offer)
     low, busy = len(run.ages_s("low")), len(run.ages_s("busy"))
-    assert 3 <= low < busy / 10
+    assert at_least <= low < busy / 10
     check_counts(run.house.orchestrator.members["low"])
 
 

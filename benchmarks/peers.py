@@ -207,6 +207,7 @@ def dora_hop() -> Iterator[Hop]:
         flow = Path(folder) / "flow.yml"
         flow.write_text(_FLOW.format(echo=Path(__file__).with_name("dora_echo.py")))
         os.environ["ZENOH_CONFIG"] = str(settings)
+        os.environ.setdefault("RUST_LOG", "error")  # it warns of its own diagnostics
         binaries = str(Path(sys.executable).parent)  # dora looks for a "python" to run nodes with
         daemon = subprocess.Popen(
             [sys.executable, "-c", f"import dora; dora.run({str(flow)!r}, False)"],

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ _MOST_STEPS: Final = 1024
 _NUMBERS: Final = ("worst_first_s", "first_s", "worst_s", "step_s", "answer_s", "turn_s", "scale")
 _SHRINK: Final = 0.25  # of the typical drop: so much evidence that a curve is like the others
 _MOST_RATIO: Final = 4.0
+_MOST_DROP: Final = 1e9  # in typical total drops: their sums stay finite
 
 
 class Profile:
@@ -70,7 +71,7 @@ class Profile:
     def learn(self, trajectory: Trajectory) -> None:
         """Take in one finished refinement."""
         energies, costs = trajectory.energies, trajectory.costs_s
-        if not energies:
+        if not energies or not math.isfinite(sum(costs) + trajectory.result_cost_s):
             return
         cut_short = trajectory.reason in _CUT_SHORT
         self.count += not cut_short
@@ -84,6 +85,8 @@ class Profile:
         mean_s = sum(costs[1:]) / (len(costs) - 1)
         self.step_s += (mean_s - self.step_s) * (_RATE if self.step_s else 1.0)
         span = energies[0] - min(energies)
+        if not math.isfinite(max(energies) - min(energies)):
+            return
         if span > self.scale or not cut_short:
             self.scale += (span - self.scale) * (_RATE if self.scale else 1.0)
         if self.scale <= 0.0:
@@ -92,6 +95,7 @@ class Profile:
         drops = self._drops
         for index in range(1, min(len(energies), _MOST_STEPS)):
             drop = (energies[index - 1] - energies[index]) / self.scale
+            drop = min(_MOST_DROP, max(-_MOST_DROP, drop))
             if index > len(drops):
                 drops.append(drop)
             else:
@@ -129,23 +133,30 @@ class Profile:
         return max(0.0, 0.5 * recent) / self.step_s
 
     def as_dict(self) -> dict[str, Any]:
-        """All that it knows, as plain values."""
+        """All that it knows, as plain values; a number that is not finite is left out."""
         numbers = {name: getattr(self, name) for name in _NUMBERS}
-        return {"count": self.count, **numbers, "drops": list(self._drops)}
+        numbers = {name: number for name, number in numbers.items() if math.isfinite(number)}
+        return {
+            "count": self.count,
+            **numbers,
+            "drops": list(takewhile(math.isfinite, self._drops)),
+        }
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> Profile:
-        """What :meth:`as_dict` gave; ValueError for anything else."""
+        """What :meth:`as_dict` gave; ValueError for what cannot be.
+
+        What is missing is 0, and what is not known is ignored: another release may have written it.
+        """
         profile = cls()
-        wanted = {"count", *_NUMBERS, "drops"}
-        if not isinstance(entries, Mapping) or set(entries) != wanted:
-            raise ValueError(f"a profile has the keys {', '.join(sorted(wanted))}")
-        count, drops = entries["count"], entries["drops"]
+        if not isinstance(entries, Mapping):
+            raise ValueError(f"a profile is a table of numbers, got {entries!r:.40}")
+        count, drops = entries.get("count", 0), entries.get("drops", [])
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            raise ValueError(f"count must be a whole number, 0 or more, got {count!r}")
+            raise ValueError(f"count must be a whole number, 0 or more, got {count!r:.40}")
         profile.count = count
         for name in _NUMBERS:
-            setattr(profile, name, _number(name, entries[name], least=0.0))
+            setattr(profile, name, _number(name, entries.get(name, 0.0), least=0.0))
         if not isinstance(drops, list) or len(drops) > _MOST_STEPS:
             raise ValueError(f"drops must be a list of at most {_MOST_STEPS} numbers")
         profile._drops = [_number("a drop", drop, least=-math.inf) for drop in drops]
@@ -184,22 +195,35 @@ class ProfileBook:
 
 
 def _read(path: Path) -> dict[str, Profile]:
-    """The profiles in ``path``; a file that cannot be read is set aside, not overwritten."""
+    """The profiles in ``path``, less those that cannot be.
+
+    A file that is no table of them is set aside, not overwritten.
+    """
     try:
         entries = json.loads(path.read_text())
         if not isinstance(entries, dict):
             raise ValueError("not a table of plugin names and profiles")
-        return {name: Profile.from_dict(entry) for name, entry in entries.items()}
     except (OSError, ValueError, RecursionError) as error:
         aside = path.with_suffix(".corrupt")
-        logger.warning("profiles in %s cannot be read (%s); kept as %s", path, error, aside)
-        path.replace(aside)
+        try:
+            path.replace(aside)
+        except OSError as refused:
+            logger.warning("profiles in %s cannot be read (%s), nor kept: %s", path, error, refused)
+        else:
+            logger.warning("profiles in %s cannot be read (%s); kept as %s", path, error, aside)
         return {}
+    profiles = {}
+    for name, entry in entries.items():
+        try:
+            profiles[name] = Profile.from_dict(entry)
+        except (ValueError, OverflowError) as error:
+            logger.warning("the profile of %r in %s is discarded: %s", name, path, error)
+    return profiles
 
 
 def _number(name: str, value: Any, least: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, got {value!r}")
+        raise ValueError(f"{name} must be a finite number, got {value!r:.40}")
     if value < least:
         raise ValueError(f"{name} must be {least:g} or more, got {value!r}")
     return float(value)

@@ -180,8 +180,12 @@ def _read(path: Path) -> dict[str, _Entry]:
         return {str(name): _entry_from(entry) for name, entry in entries.items()}
     except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         aside = path.with_suffix(".corrupt")
-        logger.warning("trust in %s cannot be read (%s); kept as %s", path, error, aside)
-        path.replace(aside)
+        try:
+            path.replace(aside)
+        except OSError as refused:
+            logger.warning("trust in %s cannot be read (%s), nor kept: %s", path, error, refused)
+        else:
+            logger.warning("trust in %s cannot be read (%s); kept as %s", path, error, aside)
         return {}
 
 

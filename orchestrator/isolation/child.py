@@ -148,8 +148,11 @@ def _make(request: Open, link: _Link) -> IRPPlugin[Any, Any]:
     for part in path.split("."):
         factory = getattr(factory, part)
     plugin = factory(*positional, **named)
-    if not isinstance(plugin, IRPPlugin):
-        raise PluginError(f"{request.factory} made a {type(plugin).__name__}, which is no plugin")
+    name = getattr(plugin, "name", None)
+    if not isinstance(plugin, IRPPlugin) or not isinstance(name, str) or not name:
+        raise PluginError(
+            f"{type(plugin).__name__} is no plugin: derive it from sage.IRPPlugin and name it"
+        )
     return plugin
 
 

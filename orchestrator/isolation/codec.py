@@ -44,6 +44,10 @@ class CodecError(Exception):
     """A value that cannot be carried, or bytes that hold none."""
 
 
+class UnknownModuleError(CodecError):
+    """A value of a class whose module was never imported here, and is not because of it."""
+
+
 class Extent(NamedTuple):
     """How long a message is: its arrays, and the tree behind them, in bytes."""
 
@@ -284,8 +288,14 @@ class Decoder:
 
     def _class(self, name: str) -> type[Any]:
         module, _, path = name.partition(":")
-        if self._imports and module not in sys.modules:
-            importlib.import_module(module)
+        if module not in sys.modules:
+            if self._imports:
+                importlib.import_module(module)
+            elif path and all(part.isidentifier() for part in module.split(".")):
+                raise UnknownModuleError(
+                    f"a {path:.100} came whose module was never imported here; "
+                    f"import {module:.200} in the runtime"
+                )
         found: Any = sys.modules.get(module)
         for part in path.split("."):
             found = vars(found).get(part) if found is not None else None

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from orchestrator.isolation import protocol, spawn
-from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
+from orchestrator.isolation.codec import CodecError, Decoder, Extent, UnknownModuleError, encode
 from orchestrator.isolation.protocol import Failed, Open, Ready, Reply, Request, Where
 from orchestrator.isolation.shared import COPIED, SharedSlots, create
 from sage.irp.errors import (
@@ -51,6 +51,7 @@ class Link:
         """Held by whoever prepares and makes an exchange."""
         self.ended: str | None = None
         """How it ended; None while it lives."""
+        self._creator = os.getpid()
         self._closing = False
         self._reaped = False
         self._handle = threading.Lock()  # of the process: who holds it, may use its descriptor
@@ -138,11 +139,16 @@ class Link:
         return Where(slot, arrays, tree)
 
     def value(self, where: Where, allowed: tuple[int, ...]) -> Any:
-        """What the process laid into one of these slots; PluginError where that is garbage."""
+        """What the process laid into one of these slots; PluginError where that is garbage.
+
+        One of a class whose module was never imported here is refused, but the process lives on.
+        """
         try:
             if where.slot not in allowed:
                 raise CodecError(f"a value in slot {where.slot}")
             return self._decoder.decode(self.slots[where.slot], Extent(where.arrays, where.tree))
+        except UnknownModuleError as error:
+            raise PluginError(f"{self.what}: {error}") from error
         except CodecError as error:
             raise self.garbage(str(error)) from error
 
@@ -152,7 +158,9 @@ class Link:
         return PluginError(f"{self.what} sent garbage: {how}")
 
     def close(self) -> None:
-        """End the process; a second call does nothing."""
+        """End the process; a second call does nothing, nor does one in a fork of the runtime."""
+        if os.getpid() != self._creator:
+            return  # whoever forked still uses it, and may have held our locks as it did
         self._closing = True
         self._kill()  # whoever waits for it, waits no longer
         with self.lock:

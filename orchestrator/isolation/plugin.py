@@ -46,7 +46,9 @@ class IsolatedPlugin(IRPPlugin[Held, Any]):
     What it raises is always a :class:`PluginError`: the plugin raised, sent garbage, took longer
     than ``step_limit_s`` (then its process is killed) or died, and how. A plugin whose process
     has ended stays dead; make another one. The process never outlives this one, not even a
-    ``kill -9``; what it starts itself ends with it, unless this process is killed.
+    ``kill -9``; what it starts itself ends with it, unless this process is killed or what it
+    started made a session or process group of its own (``setsid``): that outlives it. A fork of
+    this process ends nothing.
 
     Args:
         factory: makes the plugin, over there: a class or function of a module, or a

@@ -263,18 +263,6 @@ def test_profiles_are_kept_between_runs(tmp_path: Any) -> None:
     assert member.profile.gain_per_s([3.0]) == pytest.approx(0.8 / 0.01)
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "{", '{"eye": {}}', '{"eye": {"count": -1}}', '{"eye": NaN}']
-)
-def test_profiles_that_cannot_be_read_are_set_aside(tmp_path: Any, text: str) -> None:
-    from orchestrator.profile import ProfileBook
-
-    path = tmp_path / "profiles.json"
-    path.write_text(text)
-    assert ProfileBook(path).of("eye").count == 0
-    assert (tmp_path / "profiles.corrupt").read_text() == text
-
-
 def test_what_begins_anew_waits_where_its_worst_first_step_does_not_fit_its_share() -> None:
     """Of a cycle's 100 ms it and another had 20 each; its first step takes 10, at worst 50."""
     house = House(OrchestratorConfig(policy="equal"))

@@ -130,6 +130,21 @@ def test_a_corrupt_file_is_set_aside_with_a_warning(
     assert TrustLedger(path).of("eye") == 0.5
 
 
+def test_a_corrupt_file_that_cannot_be_set_aside_is_no_end_of_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "trust.json"
+    path.write_text("{")
+    (tmp_path / "trust.corrupt").mkdir()
+    with caplog.at_level(logging.WARNING):
+        ledger = TrustLedger(path)
+    assert ledger.of("eye") == 0.5
+    assert str(path) in caplog.text
+    assert str(tmp_path / "trust.corrupt") in caplog.text
+    ledger.save()
+    assert json.loads(path.read_text()) == {}
+
+
 def test_what_lies_outside_the_bounds_is_brought_back(tmp_path: Path) -> None:
     path = tmp_path / "trust.json"
     path.write_text('{"low": -3, "high": 40, "fair": 0.25}')

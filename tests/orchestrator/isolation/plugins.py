@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import random
 import signal
@@ -126,6 +127,42 @@ class Placed(Darken):
         assert os.getcwd() == directory, os.getcwd()
         assert os.environ.get("PLACED") == value, os.environ.get("PLACED")
         super().__init__()
+
+
+ONLY_THERE = """
+from dataclasses import dataclass
+
+@dataclass
+class Found:
+    where: str
+"""
+
+
+class ImportsThere(Darken):
+    """Its answer is of a class that is imported when it is first wanted."""
+
+    name = "imports_there"
+
+    def result(self, state: Look) -> Any:
+        return importlib.import_module("only_there").Found("there")
+
+
+class Nameless(IRPPlugin[Look, Seen]):
+    """Has all that a plugin has but a name."""
+
+    invariants = INVARIANTS
+    halting = HaltPolicy(max_steps=6, slope_eps=0.0)
+    init_state = Darken.init_state
+    step = Darken.step
+    energy = Darken.energy
+    result = Darken.result
+
+
+def named(name: Any) -> Darken:
+    """One whose name was set by hand."""
+    plugin = Darken()
+    plugin.name = name  # type: ignore[misc]
+    return plugin
 
 
 def no_plugin() -> int:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.isolation.codec import CodecError, Decoder, Extent, encode
+from orchestrator.isolation.codec import CodecError, Decoder, Extent, UnknownModuleError, encode
 from sage.irp import HaltReason
 from sage.irp.refine import unchanged
 from sage.values import CameraModel, Detection, Frame, Observation, Scene
@@ -250,7 +250,7 @@ def test_modules_are_imported_only_for_the_trusted(monkeypatch: pytest.MonkeyPat
     extent = encode(Positive(1.0), memory)
     module = sys.modules[__name__]
     monkeypatch.delitem(sys.modules, __name__)
-    with pytest.raises(CodecError, match="no class that is known here"):
+    with pytest.raises(UnknownModuleError, match=f"import {__name__} in the runtime"):
         Decoder(imports=False).decode(memory, extent)
     imported: list[str] = []
 

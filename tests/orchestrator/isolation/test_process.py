@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orchestrator import PluginSettings, containment
 from orchestrator.isolation import IsolatedPlugin, link, protocol
 from sage.irp import (
     NO_CONTEXT,
@@ -288,6 +292,51 @@ def test_it_ends_when_nobody_holds_it() -> None:
     assert len(os.listdir("/proc/self/fd")) < files
 
 
+def test_a_fork_of_the_runtime_ends_nothing() -> None:
+    """One that exits as programs do, and one that closes the plugin itself."""
+    runtime = """
+import os, sys
+from orchestrator.isolation import IsolatedPlugin
+from sage.irp import refine
+from tests.orchestrator.isolation.plugins import Darken
+from tests.orchestrator.isolation.test_process import glance
+
+plugin = IsolatedPlugin(Darken, step_limit_s=10.0)
+for closes in (False, True):
+    fork = os.fork()
+    if not fork:
+        if closes:
+            plugin.close()
+        sys.exit(0)
+    assert os.waitpid(fork, 0)[1] == 0
+    outcome = refine(plugin, glance())
+    assert plugin.alive and outcome.answered, outcome
+"""
+    root = Path(__file__).resolve().parents[3]
+    subprocess.run([sys.executable, "-c", runtime], cwd=root, check=True, timeout=60.0)
+
+
+def test_a_result_of_a_module_that_only_the_process_imported(
+    make: Callable[..., IsolatedPlugin], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "only_there.py").write_text(plugins.ONLY_THERE)
+    monkeypatch.syspath_prepend(tmp_path)
+    plugin = make(plugins.ImportsThere)
+    for _ in range(2):
+        outcome = refine(plugin, glance())
+        assert str(outcome.error) == (
+            "plugin 'imports_there': a Found came whose module was never imported here; "
+            "import only_there in the runtime"
+        )
+        assert outcome.reason is HaltReason.FAILED
+        assert plugin.alive
+    assert "only_there" not in sys.modules
+    monkeypatch.setitem(sys.modules, "only_there", importlib.import_module("only_there"))
+    found = refine(plugin, glance()).result
+    assert found is not None
+    assert found.where == "there"
+
+
 def test_nothing_is_left_in_shared_memory(make: Callable[..., IsolatedPlugin]) -> None:
     before = set(os.listdir("/dev/shm"))
     plugin = make()
@@ -326,9 +375,21 @@ def test_siblings_draw_numbers_of_their_own(make: Callable[..., IsolatedPlugin])
     assert len(drawn) == 3
 
 
-def test_a_factory_that_makes_no_plugin() -> None:
-    with pytest.raises(PluginError, match="which is no plugin"):
-        IsolatedPlugin(plugins.no_plugin, step_limit_s=1.0)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("factory", "made"),
+    [
+        (plugins.no_plugin, "int"),
+        (plugins.Nameless, "Nameless"),
+        (partial(plugins.named, ""), "Darken"),
+        (partial(plugins.named, 7), "Darken"),
+    ],
+    ids=str,
+)
+def test_what_is_no_plugin_is_refused_as_it_is_in_a_thread(factory: Any, made: str) -> None:
+    said = f"^{made} is no plugin: derive it from sage.IRPPlugin and name it$"
+    for isolation in ("process", "thread"):
+        with pytest.raises(PluginError, match=said):
+            containment.made(factory, PluginSettings("perception", isolation=isolation))
 
 
 @pytest.mark.parametrize(

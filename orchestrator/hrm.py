@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,16 +21,12 @@ from orchestrator.profile import ProfileBook
 from orchestrator.supervisor import HealthState
 from orchestrator.trust import TrustLedger
 from orchestrator.value import ValueLedger
-from orchestrator.worker import Runner, Worker, drain
+from orchestrator.worker import SWITCHING, Runner, Worker, drain
 from sage.clock import Clock, RealClock
 from sage.irp import NO_CONTEXT, ConfigError, Context, HaltReason, PluginError
 from sage.telemetry import Credited, Cycle, Event, Finished
 
 logger = logging.getLogger(__name__)
-
-SWITCH_INTERVAL_S = 1e-4
-"""How long a thread that wants the interpreter waits for one that computes in Python: at the
-default of 5 ms, each inference beside a busy thread pays that several times."""
 
 
 def _ignore(event: Event) -> None:
@@ -86,7 +81,6 @@ class HRMOrchestrator:
         )
         self._workers: list[Worker] = []
         self._each_tick: list[Callable[[], None]] = []
-        self._switch_interval_s: float | None = None
         self._closed = False
 
     @property
@@ -215,8 +209,7 @@ class HRMOrchestrator:
         """Begin to work in real time: one thread per lane, one per plugin with a process."""
         if self._workers or self._closed:
             raise ConfigError("an orchestrator starts once: it was already started or closed")
-        self._switch_interval_s = sys.getswitchinterval()
-        sys.setswitchinterval(min(self._switch_interval_s, SWITCH_INTERVAL_S))
+        SWITCHING.begin()
         self._workers = [Worker(lane) for lane in self.lanes.values()]
         for member in self._members.values():
             if member.settings.isolation == "process":
@@ -297,8 +290,8 @@ class HRMOrchestrator:
                 lane.jobs.remove(job)
                 self._finish(job)
         self._save()
-        if self._switch_interval_s is not None:
-            sys.setswitchinterval(self._switch_interval_s)
+        if self._workers:
+            SWITCHING.end()
 
     def _save(self) -> None:
         for what, save in (("trust", self.trust.save), ("profiles", self._profiles.save)):
@@ -358,7 +351,9 @@ class HRMOrchestrator:
             member.running.remove(job)
             member.finished += 1
             if outcome.reason is HaltReason.FAILED:
-                failed = member.supervisor.state is HealthState.ACTIVE  # or several did at once
+                # Of several at once one counts, and none of an instance that was replaced since.
+                active = member.supervisor.state is HealthState.ACTIVE
+                failed = active and job.refinement.plugin is member.plugin
                 if failed:
                     self._containment.failed(member, described(outcome.error), now_s)
                     lane.admission.drop_all(member, member.supervisor.state.value)

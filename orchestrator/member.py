@@ -61,7 +61,7 @@ class PluginSettings:
             for company: 0 steps with whoever is there, more gives throughput for latency.
         essential: nothing keeps it out and none of its work is shed, as for what moves a robot.
         memory_mb: with a process: how much more memory than at its start a plugin may take, in
-            MiB; None for no limit.
+            megabytes; None for no limit.
         later_worth: what all steps after the first add to the worth of an answer, where the first
             is worth 1; ``python -m benchmarks.curves`` measures it.
     """

@@ -17,6 +17,7 @@ class Account:
         "base_atp",
         "before_atp",
         "floor_atp",
+        "held_atp",
         "least_atp",
         "meter",
         "owner",
@@ -34,6 +35,8 @@ class Account:
         self.reserve_atp = reserve_atp
         self.least_atp = floor_atp
         """What it gets in this cycle at least, beside its reserve while that is not spent."""
+        self.held_atp = 0.0
+        """What a step that is made elsewhere may still cost."""
         self.base_atp = 0.0
         """What the meter had spent when this cycle began."""
         self.before_atp = 0.0
@@ -174,7 +177,8 @@ class LanePool:
         """
         with self._lock:
             used_atp = account.meter.spent_atp - account.base_atp
-            account.least_atp = max(account.floor_atp, used_atp + min(atp, 0.5 * self.cap_atp))
+            account.held_atp = min(atp, 0.5 * self.cap_atp)
+            account.least_atp = max(account.floor_atp, used_atp + account.held_atp)
             self._grant()
 
     def close(self, account: Account) -> float:
@@ -210,7 +214,7 @@ class LanePool:
                 spent += spent_atp - account.base_atp
                 account.base_atp = account.meter.granted_atp = spent_atp
                 account.before_atp = 0.0
-                account.least_atp = account.floor_atp
+                account.least_atp = max(account.floor_atp, account.held_atp)
             used = spent + under_way_atp - self._under_way_atp
             self._under_way_atp = under_way_atp
             debt_atp = min(max(0.0, used - self._budget_atp), _MOST_DEBT_CYCLES * self.cap_atp)

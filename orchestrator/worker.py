@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import queue
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,7 +15,37 @@ from sage.irp import PluginError, advance_together
 
 logger = logging.getLogger(__name__)
 
+SWITCH_INTERVAL_S = 1e-4
+"""How long a thread that wants the interpreter waits for one that computes in Python: at the
+default of 5 ms, each inference beside a busy thread pays that several times."""
 _LONGEST_DELIVERY_S = 2.0
+
+
+class _Switching:
+    """The interpreter's switch interval, short while any lane works."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before_s = 0.0
+
+    def begin(self) -> None:
+        """One more that works."""
+        with self._lock:
+            if not self._users:
+                self._before_s = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._before_s, SWITCH_INTERVAL_S))
+            self._users += 1
+
+    def end(self) -> None:
+        """One less; the last one restores what was there before the first."""
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                sys.setswitchinterval(self._before_s)
+
+
+SWITCHING = _Switching()
 
 
 class Worker:
@@ -113,9 +144,8 @@ class Worker:
                 if job is not None:
                     if job.member.runner is not None:
                         lane.jobs.remove(job)
-                        lane.pool.hold(
-                            job.account, job.member.profile.worst_s * lane.pool.atp_per_s
-                        )
+                        cost_s = max(job.member.profile.worst_s, job.refinement.next_step_s, 1e-3)
+                        lane.pool.hold(job.account, cost_s * lane.pool.atp_per_s)
                         job.member.runner.put(job)
                         continue
                     jobs = company_of(lane, job)
@@ -136,12 +166,15 @@ class Worker:
                 if self._generation != generation:
                     return
                 self._jobs = ()
-                self._began_s, self._delivers = time.perf_counter(), True
-            for job, more in zip(jobs, goes_on, strict=True):
-                if not more:
+                ended = [job for job, more in zip(jobs, goes_on, strict=True) if not more]
+                for job in ended:
                     lane.jobs.remove(job)
-                    finished(lane, job)
-            self._delivers = False
+                self._began_s, self._delivers = time.perf_counter(), bool(ended)
+            for job in ended:
+                finished(lane, job)
+            with lock:
+                if self._generation == generation:
+                    self._delivers = False
 
     def _wait(self, inbox: queue.SimpleQueue[Job | None]) -> None:
         """Wait for something new, or for those who waited for company long enough."""

@@ -300,7 +300,6 @@ class Putting(Runner):
         self.puts += 1
 
 
-@pytest.mark.xfail(strict=True, reason="what is kept for it lapses, and its meter is read again")
 @pytest.mark.parametrize("known", [False, True], ids=["cost_unknown", "cost_known"])
 def test_a_step_made_elsewhere_is_not_cut_while_it_waits_there(
     make: Callable[..., Live], gates: Sequence[Gate], known: bool
@@ -354,7 +353,7 @@ def _ordinary_interval() -> Iterator[None]:
 @pytest.mark.parametrize(
     "first",
     [
-        pytest.param(0, marks=pytest.mark.xfail(strict=True, reason="each restores what it found")),
+        0,
         1,
     ],
 )

@@ -60,6 +60,11 @@ class Admission:
         if member.settings.batch_delay_s > 0.0:
             self._batching = (*self._batching, member)
 
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits to begin."""
+        return any(member.waiting for member in self._members)
+
     def offer(
         self,
         member: Member,

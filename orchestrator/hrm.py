@@ -247,7 +247,8 @@ class HRMOrchestrator:
             under_way_atp = under_way_s.get(name, 0.0) * self.config.atp_per_s
             spent_atp += lane.pool.new_cycle(under_way_atp)
             lane.admission.cycle = self.cycles + 1
-            lane.wake()
+            if lane.jobs or lane.admission.waits:  # there is new ATP for them
+                lane.wake()
         self._emit(
             Cycle(now_s, self.cycles, self.config.pool_atp, spent_atp, dict(self.trust.snapshot()))
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _INF = math.inf
 _PATIENCE_CYCLES = 10  # without a step, and a refinement answers with what it has
 _MOST_TOGETHER = 10_000
+_SAME_MOMENT_S = 1e-3
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +66,9 @@ class Lane:
     jobs: list[Job] = field(default_factory=list)
     claimed: bool = False
     """Whether anything may be waiting to begin."""
+    line: list[Member] = field(default_factory=list)
+    """Who comes next, best last, if nothing has changed since ``line_s``."""
+    line_s: float = -math.inf
 
     def wake(self) -> None:
         """Something waits, or there is new ATP: have it choose again."""
@@ -81,6 +85,7 @@ class Lane:
             job = inbox.get_nowait()
             if job is None:
                 self.claimed = True
+                self.line.clear()
             else:
                 self.pool.hold(job.account, 0.0)
                 self.jobs.append(job)
@@ -138,6 +143,13 @@ class Lane:
 
     def _most_urgent(self, now_s: float) -> Job | None:
         jobs, policy = self.jobs, self.policy
+        if self.line and not jobs and now_s - self.line_s < _SAME_MOMENT_S:
+            next_job = self.admission.begin(self.line.pop())
+            if next_job is not None:
+                jobs.append(next_job)
+                self.pool.turn(next_job.account)
+                return next_job
+        self.line.clear()
         claims = self.admission.claims(now_s, alone=not jobs) if self.claimed else []
         self.claimed = bool(claims) or self.admission.wakes_s() < math.inf
         due = self._due(claims, now_s)
@@ -159,6 +171,10 @@ class Lane:
                 if self._affords(candidate):
                     return candidate
             elif (begun := self.admission.begin(candidate)) is not None:
+                if not jobs:  # a burst: whoever is ranked next is known already
+                    order = [other for _, other in entries if not isinstance(other, Job)]
+                    self.line = order[: order.index(candidate) : -1]
+                    self.line_s = now_s
                 jobs.append(begun)
                 self.pool.turn(begun.account)
                 return begun

@@ -106,7 +106,7 @@ def test_a_busy_thread_holds_up_no_step() -> None:
                 slow_s.append(step_s(orchestrator, done, costs_s))
     finally:
         orchestrator.close()
-    assert min(quick_s) < min(slow_s) / 5.0, (quick_s, slow_s)
+    assert statistics.median(quick_s) < statistics.median(slow_s) / 5.0, (quick_s, slow_s)
 
 
 @pytest.mark.usefixtures("ordinary_interval")

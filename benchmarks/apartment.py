@@ -29,7 +29,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.report import Row, parser, publish
+from benchmarks.report import Row, parser, publish, real, whole
 from benchmarks.trial import REFUSED, SPOKEN, Sight, Speech, Tried, run_seed
 from sage.irp.errors import ConfigError
 from sage.worlds.apartment.voices import FOLDER, INDEX
@@ -91,16 +91,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--commands", type=int, help="per apartment, 1 to 8 (default 8); spoken 1 to 11 (11)"
     )
     options.add_argument(
-        "--controls", type=int, default=4, help="apartments for each control (default 4)"
+        "--controls",
+        type=whole("--controls", 0, 1_000_000),
+        default=4,
+        help="apartments for each control (default 4)",
     )
-    options.add_argument("--limit", type=float, default=180.0, help="virtual seconds a command")
+    options.add_argument(
+        "--limit",
+        type=real("--limit", 1, 3600),
+        default=180.0,
+        help="virtual seconds a command (default 180)",
+    )
     options.add_argument(
         "--budget",
-        type=float,
+        type=real("--budget", 0.001, 0.999),
         metavar="FRACTION",
-        help="also with this fraction of the ATP, in (0, 1), beside all of it; no controls then",
+        help="also with this fraction of the ATP (0.001 to 0.999) beside all; no controls then",
     )
-    options.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
+    options.add_argument(
+        "--jobs",
+        type=whole("--jobs", 1, 1024),
+        default=os.cpu_count() or 1,
+        help="runs at a time",
+    )
     options.add_argument("--verbose", action="store_true", help="every command, not only failures")
     args = options.parse_args(argv)
     most = len(SPOKEN) if args.spoken else 8
@@ -115,11 +128,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         speech = Speech(_QUICK_SPOKEN if args.quick else SPOKEN[:count], voices)
     elif args.voices is not None:
         raise ConfigError("--voices are for --spoken commands; add --spoken")
-    if args.budget is not None and not 0.0 < args.budget < 1.0:
-        raise ConfigError(f"--budget must lie in (0, 1), got {args.budget}")
     if args.budget is not None and args.spoken:
         raise ConfigError("--budget is for typed commands; leave out --spoken")
-    controls = 0 if args.spoken or args.budget is not None else max(0, args.controls)
+    controls = 0 if args.spoken or args.budget is not None else args.controls
     if args.quick:
         seeds, count, controls = seeds[:1], 3, min(1, controls)
         args.limit = min(args.limit, 27.0)
@@ -191,7 +202,12 @@ def _publish_budget(
 ) -> None:
     """What is still done with a fraction of the ATP, as a fraction of what is done with all."""
     full, part = (fraction(tried, lambda t, b=b: t.budget == b) for b in (1.0, budget))  # type: ignore[misc]
-    ratio = part / full if full > 0.0 else 0.0
+    ratio = part / full if full > 0.0 else None
+    told = (
+        "nothing is done with all of the ATP, so that no part of it can be compared"
+        if ratio is None
+        else f"with {budget:g} of the ATP {ratio:.3f} of the commands that are done with all of it"
+    )
     publish(
         "apartment",
         [
@@ -204,8 +220,8 @@ def _publish_budget(
                 {"done with all": full, f"done with {budget:g}": part},
             )
         ],
-        f"apartment: with {budget:g} of the ATP {ratio:.3f} of the commands that are done with all "
-        f"of it ({part:.3f} of {full:.3f}) in {apartments} apartments, {took_s:.0f} s of wall time",
+        f"apartment: {told} ({part:.3f} of {full:.3f}) in {apartments} apartments, "
+        f"{took_s:.0f} s of wall time",
         json_path,
         commands=_told(tried),
     )

@@ -33,15 +33,15 @@ from rich.table import Table
 from benchmarks.budget_oracle import Clairvoyant, bound
 from benchmarks.budget_replay import STREAMS, Arrival, Demand, arrivals, demand_of, replay
 from benchmarks.curves import RECORDED, load, summary
-from benchmarks.report import Row, parser, publish
+from benchmarks.report import Row, parser, publish, real, whole
 from orchestrator.policy import POLICIES, Claim, EarliestDeadlineFirst, Equal, Policy
-from sage.irp import ConfigError
 
 EXAMPLES: Final = """  python -m benchmarks.budget                        # the recorded curves
   python -m benchmarks.budget --budgets 0.3 0.6      # other budgets
   python -m benchmarks.budget --even                 # no input matters more than another
   python -m benchmarks.budget --curves curves.json   # your own plugins' curves"""
 BUDGETS: Final = (0.25, 0.5, 1.0, 2.0)
+RANGE: Final = (0.01, 2.0)  # of what ``Demand.pool_atp`` can grant
 _REGRET_AT: Final = 0.5
 _DRAWS: Final = 2000
 _WARM_SEED: Final = 1_000_000
@@ -259,16 +259,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print the tables, write the rows where asked."""
     made = parser("budget", str(__doc__), EXAMPLES)
     made.add_argument("--curves", type=Path, default=RECORDED, metavar="FILE")
-    made.add_argument("--seeds", type=int, default=40, help="episodes")
-    made.add_argument("--cycles", type=int, default=50, help="per episode")
+    made.add_argument(
+        "--seeds", type=whole("--seeds", 1, 100_000), default=40, help="episodes (default 40)"
+    )
+    made.add_argument(
+        "--cycles", type=whole("--cycles", 1, 100_000), default=50, help="per episode (default 50)"
+    )
     made.add_argument(
         "--even", action="store_true", help="every input matters as much as any other"
     )
-    made.add_argument("--budgets", type=float, nargs="+", default=list(BUDGETS))
+    made.add_argument("--budgets", type=real("--budgets", *RANGE), nargs="+", default=list(BUDGETS))
     asked = made.parse_args(arguments)
-    for name in ("seeds", "cycles"):
-        if getattr(asked, name) < 1:
-            raise ConfigError(f"--{name} {getattr(asked, name)} must be 1 or more")
     recording = load(asked.curves)
     streams = [replace(one, salience=(1.0, 1.0)) if asked.even else one for one in STREAMS]
     demand = demand_of(recording, streams)

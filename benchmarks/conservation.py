@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.report import Row, parser, publish
+from benchmarks.report import Row, add_seed, parser, publish, whole
 from orchestrator import HRMOrchestrator, OrchestratorConfig, PluginSettings, RestartPolicy
 from orchestrator.lane import step
 from orchestrator.policy import POLICIES, Policy
@@ -302,9 +302,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m benchmarks.conservation --operations 1000000 --json conservation.json",
     )
     options.add_argument(
-        "--operations", type=int, default=1_000_000, help="per policy (default 1000000)"
+        "--operations",
+        type=whole("--operations", 1, 1_000_000_000),
+        default=1_000_000,
+        help="per policy (default 1000000)",
     )
-    options.add_argument("--seed", type=int, default=0)
+    add_seed(options)
     args = options.parse_args(argv)
     logging.basicConfig(level=logging.ERROR)  # steps fail by the thousand here
     operations = min(args.operations, 100_000) if args.quick else args.operations
@@ -346,4 +349,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

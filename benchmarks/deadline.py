@@ -29,7 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.periodic import LOAD, SLACK_S, TASKS, TICK_S, Score, Task, Work, laborious
-from benchmarks.report import Row, parser, publish
+from benchmarks.report import Row, add_seed, parser, publish, whole
 from benchmarks.stalls import Sleeper
 from orchestrator import HRMOrchestrator, LockStep, OrchestratorConfig, PluginSettings
 from orchestrator.policy import POLICIES
@@ -196,10 +196,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m benchmarks.deadline --quick\n"
         "  python -m benchmarks.deadline --ticks 10000 --simulated 100000 --json deadline.json",
     )
-    options.add_argument("--ticks", type=int, default=10_000, help="of real time, 10 ms each")
-    options.add_argument("--simulated", type=int, default=100_000, help="ticks of virtual time")
+    # All three are due at once every tenth tick; the other policies get a tenth of the simulated.
+    options.add_argument(
+        "--ticks",
+        type=whole("--ticks", 10, 100_000_000),
+        default=10_000,
+        help="of real time, 10 ms each",
+    )
+    options.add_argument(
+        "--simulated",
+        type=whole("--simulated", 100, 1_000_000_000),
+        default=100_000,
+        help="ticks of virtual time",
+    )
     options.add_argument("--policy", choices=tuple(POLICIES), default="greedy")
-    options.add_argument("--seed", type=int, default=0, help="of the jitter of step times")
+    add_seed(options, help="of the jitter of step times")
     args = options.parse_args(argv)
     ticks, virtual = args.ticks, args.simulated
     if args.quick:
@@ -264,4 +275,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

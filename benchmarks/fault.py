@@ -12,6 +12,7 @@ thread.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -23,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fault_plugins import Crashing, Healthy, Hung, LockHolding, NotANumber
-from benchmarks.report import Row, parser, percentile, publish
+from benchmarks.report import Row, parser, percentile, publish, real, whole
 from orchestrator import HRMOrchestrator, PluginSettings, RestartPolicy
 from orchestrator.member import Factory, Isolation
-from sage.irp import Outcome
+from sage.irp import Outcome, SageError
 from sage.values import Observation
 
 _LANE = "perception"
@@ -158,11 +159,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m benchmarks.fault --quick\n"
         "  python -m benchmarks.fault --rounds 20 --json fault.json",
     )
-    options.add_argument("--rounds", type=int, default=10, help="pairs of rounds (default 10)")
-    options.add_argument("--seconds", type=float, default=6.0, help="of each round (default 6)")
-    options.add_argument("--rate", type=float, default=30.0, help="Hz per plugin (default 30)")
-    options.add_argument("--healthy", type=int, default=3, help="healthy plugins (default 3)")
-    options.add_argument("--size", type=int, default=60_000, help="numbers in a state")
+    options.add_argument(
+        "--rounds",
+        type=whole("--rounds", 1, 10_000),
+        default=10,
+        help="pairs of rounds (default 10)",
+    )
+    options.add_argument(
+        "--seconds", type=real("--seconds", 1, 3600), default=6.0, help="of each round (default 6)"
+    )
+    options.add_argument(
+        "--rate", type=real("--rate", 1, 1000), default=30.0, help="Hz per plugin (default 30)"
+    )
+    options.add_argument(
+        "--healthy",
+        type=whole("--healthy", 1, 100),
+        default=3,
+        help="healthy plugins (default 3)",
+    )
+    options.add_argument(
+        "--size",
+        type=whole("--size", 1, 10_000_000),
+        default=60_000,
+        help="numbers in a state (default 60000)",
+    )
     args = options.parse_args(argv)
     rounds, seconds = args.rounds, args.seconds
     if args.quick:
@@ -176,6 +196,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         found: dict[bool, list[float]] = {}
         for bad in (False, True) if number % 2 == 0 else (True, False):
             found[bad], told = latencies_ms(load, ISOLATED if bad else ())
+            if not found[bad]:
+                raise SageError(
+                    f"no healthy plugin answered at --size {args.size}, --rate {args.rate:g} and "
+                    f"--healthy {args.healthy}: this machine cannot carry it; take less"
+                )
             counts += told
         alone += found[False]
         beside += found[True]
@@ -213,4 +238,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

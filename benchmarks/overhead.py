@@ -34,7 +34,7 @@ from benchmarks import loopback, peers
 from benchmarks.contend import Contender, Times, each, side_by_side
 from benchmarks.hop_plugins import Mirror
 from benchmarks.process_hop import one_step
-from benchmarks.report import Row, parser, percentile, publish
+from benchmarks.report import Row, parser, percentile, publish, whole
 from benchmarks.runtime import Runtime, descending, everything_on
 from orchestrator.isolation import IsolatedPlugin
 from sage.clock import RealClock
@@ -266,8 +266,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m benchmarks.overhead --quick\n"
         "  python -m benchmarks.overhead --peers --json overhead.json",
     )
-    options.add_argument("--rounds", type=int, default=30, help="rounds of all (default 30)")
-    options.add_argument("--steps", type=int, default=2000, help="steps per refinement")
+    options.add_argument(
+        "--rounds",
+        type=whole("--rounds", 1, 100_000),
+        default=30,
+        help="rounds of all (default 30)",
+    )
+    options.add_argument(
+        "--steps",
+        type=whole("--steps", 1, 1_000_000),
+        default=2000,
+        help="steps per refinement (default 2000)",
+    )
     options.add_argument(
         "--peers", action="store_true", help=f"beside Ray, dora, py_trees ({peers.INSTALL})"
     )
@@ -308,4 +318,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hop_plugins import Mirror
-from benchmarks.report import Row, parser, percentile, publish
+from benchmarks.report import Row, add_seed, parser, percentile, publish, whole
 from orchestrator.isolation import IsolatedPlugin
 from sage.irp import NO_CONTEXT, IRPPlugin
 from sage.values import Frame, Observation, UInt8Array
@@ -141,9 +142,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m benchmarks.process_hop --quick\n"
         "  python -m benchmarks.process_hop --rounds 20000 --json process_hop.json",
     )
-    options.add_argument("--rounds", type=int, default=5000, help="round trips (default 5000)")
-    options.add_argument("--size-px", type=int, default=224, help="picture's side (default 224)")
-    options.add_argument("--seed", type=int, default=0, help="of the picture (default 0)")
+    options.add_argument(
+        "--rounds",
+        type=whole("--rounds", 1, 10_000_000),
+        default=5000,
+        help="round trips (default 5000)",
+    )
+    options.add_argument(
+        "--size-px",
+        type=whole("--size-px", 1, 4096),
+        default=224,
+        help="picture's side (default 224)",
+    )
+    add_seed(options, help="of the picture (default 0)")
     args = options.parse_args(argv)
     rounds = min(args.rounds, 1000) if args.quick else args.rounds
     size_px, seed = args.size_px, args.seed
@@ -183,4 +194,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

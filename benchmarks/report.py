@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sage.device import device_name
+from sage.irp.errors import ConfigError
+
+_MOST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,45 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
     made.add_argument("--json", type=Path, metavar="FILE", help="write the rows here too")
     made.add_argument("--quick", action="store_true", help="a smaller run, under 60 s")
     return made
+
+
+def whole(option: str, low: int, high: int) -> Callable[[str], int]:
+    """What turns the text of ``option`` into a whole number in [low, high].
+
+    It raises ConfigError, which names the option, the text and the range, on one line: a parser
+    would print its usage before anything else.
+    """
+
+    def value_of(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise ConfigError(f"{option} must be a whole number in [{low}, {high}], got {text!r}")
+        return value
+
+    return value_of
+
+
+def real(option: str, low: float, high: float) -> Callable[[str], float]:
+    """The same for any number in [low, high]; NaN lies in no range."""
+
+    def value_of(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise ConfigError(f"{option} must be a number in [{low:g}, {high:g}], got {text!r}")
+        return value
+
+    return value_of
+
+
+def add_seed(made: argparse.ArgumentParser, default: int = 0, help: str | None = None) -> None:
+    """Add ``--seed``, which may be whatever every generator of random numbers takes."""
+    made.add_argument("--seed", type=whole("--seed", 0, _MOST_SEED), default=default, help=help)
 
 
 def publish(

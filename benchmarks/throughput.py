@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.report import Row, parser, percentile, publish
+from benchmarks.report import Row, add_seed, parser, percentile, publish, real, whole
 from models.language import artifacts, grammar
 from models.language.corpus import Example, noisy
 from models.language.parser import MAX_STEPS, Parser, certain, stable
@@ -47,6 +47,7 @@ _NAMES: Final = {
 }
 _CUT_SHORT: Final = (HaltReason.BUDGET, HaltReason.DEADLINE)
 _PATIENCE_S: Final = 60.0
+_LONGEST_DELAY_S: Final = 10.0
 
 
 def commands(count: int, seed: int) -> list[Example]:
@@ -217,17 +218,40 @@ def _form(outcome: Outcome[Any]) -> str:
     return " ".join(outcome.result.form)
 
 
+def delays_of(text: str) -> list[float]:
+    """``S,S,...`` as waiting times in seconds."""
+    delay_of = real("--delays", 0.0, _LONGEST_DELAY_S)
+    return [delay_of(part) for part in text.split(",")]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, compare, print, write."""
     options = parser("throughput", __doc__.split("\n\n")[0], EXAMPLES)
-    options.add_argument("--commands", type=int, default=2000, help="different ones (default 2000)")
-    options.add_argument("--seed", type=int, default=9_001, help="of the commands")
-    options.add_argument("--at-once", type=int, default=64, help="refinements that may run")
-    options.add_argument("--threads", type=int, default=2, help="of a batch (default 2)")
-    options.add_argument("--rounds", type=int, default=5, help="of each measurement (default 5)")
+    options.add_argument(
+        "--commands",
+        type=whole("--commands", 50, 10_000),  # so many can wait in a plugin's queue
+        default=2000,
+        help="different ones (default 2000)",
+    )
+    add_seed(options, 9_001, "of the commands")
+    options.add_argument(
+        "--at-once",
+        type=whole("--at-once", 1, 10_000),
+        default=64,
+        help="refinements that may run",
+    )
+    options.add_argument(
+        "--threads", type=whole("--threads", 1, 64), default=2, help="of a batch (default 2)"
+    )
+    options.add_argument(
+        "--rounds",
+        type=whole("--rounds", 1, 10_000),
+        default=5,
+        help="of each measurement (default 5)",
+    )
     options.add_argument(
         "--delays",
-        type=lambda text: [float(part) for part in text.split(",")],
+        type=delays_of,
         default=[0.0, 0.002, 0.005, 0.01, 0.02],
         metavar="S,S,...",
         help="of the sweep: how long a first step waits for company, in seconds",
@@ -346,4 +370,6 @@ def _sweep(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from sage.commands.cli import run_guarded
+
+    sys.exit(run_guarded(main))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import table
+from sage.irp import ConfigError
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_check_finds_a_difference_and_changes_nothing(folder: Path) -> None:
 
 def test_two_results_of_one_row_are_an_error(folder: Path) -> None:
     write(folder, "other", value=1.0, baselines={})
-    with pytest.raises(ValueError, match="simple_ms_p99"):
+    with pytest.raises(ConfigError, match="simple_ms_p99"):
         call(folder)
 
 

@@ -145,7 +145,7 @@ FIGURES = (
         "commands completed with half the ATP, of those completed with all",
         "{value:.2f}",
         ("of all, done with all {done with all:.1%}", "done with half {done with 0.5:.1%}"),
-        "python -m benchmarks.apartment --budget 0.5 --seeds 0:6",
+        "python -m benchmarks.apartment --budget 0.5 --seeds 0:5 --limit 120",
     ),
     Figure(
         "budget.conservation_violations",

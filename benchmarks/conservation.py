@@ -30,7 +30,7 @@ from benchmarks.report import Row, add_seed, parser, publish, whole
 from orchestrator import HRMOrchestrator, OrchestratorConfig, PluginSettings, RestartPolicy
 from orchestrator.lane import step
 from orchestrator.policy import POLICIES, Policy
-from orchestrator.pool import Account, LanePool
+from orchestrator.pool import MOST_DEBT_CYCLES, Account, LanePool
 from sage.clock import VirtualClock
 from sage.irp import HaltPolicy, Invariants, IRPPlugin
 from sage.values import Observation
@@ -142,7 +142,8 @@ class PoolWalk:
         spent_atp = self._pool.new_cycle(under_way_atp)
         used_atp = spent_atp + under_way_atp - self._under_way_atp
         self._under_way_atp = under_way_atp
-        self._debt_atp = max(0.0, used_atp + self._debt_atp - self._cap_atp)
+        debt_atp = max(0.0, used_atp + self._debt_atp - self._cap_atp)
+        self._debt_atp = min(debt_atp, MOST_DEBT_CYCLES * self._cap_atp)
 
 
 class World:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sage.irp import BudgetError, Meter
 
-_MOST_DEBT_CYCLES = 4.0  # more would punish the others for what is essential, long after it
+MOST_DEBT_CYCLES = 4.0  # more would punish the others for what is essential, long after it
 
 
 class Account:
@@ -217,7 +217,7 @@ class LanePool:
                 account.least_atp = max(account.floor_atp, account.held_atp)
             used = spent + under_way_atp - self._under_way_atp
             self._under_way_atp = under_way_atp
-            debt_atp = min(max(0.0, used - self._budget_atp), _MOST_DEBT_CYCLES * self.cap_atp)
+            debt_atp = min(max(0.0, used - self._budget_atp), MOST_DEBT_CYCLES * self.cap_atp)
             self._budget_atp = self.cap_atp - debt_atp
             self._closed_spent_atp = self._closed_granted_atp = 0.0
             self._closed_by.clear()

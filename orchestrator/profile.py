@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator.kept import set_aside, write_whole
 from sage.irp import HaltReason, Trajectory
 
 logger = logging.getLogger(__name__)
@@ -185,13 +185,7 @@ class ProfileBook:
         if self._path is None:
             return
         entries = {name: profile.as_dict() for name, profile in self._profiles.items()}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        with partial.open("w") as stream:
-            stream.write(json.dumps(entries, indent=1, sort_keys=True) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())  # or a power cut may leave the new name with no content
-        os.replace(partial, self._path)
+        write_whole(self._path, entries)
 
 
 def _read(path: Path) -> dict[str, Profile]:
@@ -204,13 +198,7 @@ def _read(path: Path) -> dict[str, Profile]:
         if not isinstance(entries, dict):
             raise ValueError("not a table of plugin names and profiles")
     except (OSError, ValueError, RecursionError) as error:
-        aside = path.with_suffix(".corrupt")
-        try:
-            path.replace(aside)
-        except OSError as refused:
-            logger.warning("profiles in %s cannot be read (%s), nor kept: %s", path, error, refused)
-        else:
-            logger.warning("profiles in %s cannot be read (%s); kept as %s", path, error, aside)
+        set_aside(path, "profiles", error)
         return {}
     profiles = {}
     for name, entry in entries.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestrator.agreement import Agreement, Judged
+from orchestrator.kept import set_aside, write_whole
 from sage.irp import HaltReason, Outcome, trust_metrics
 
 logger = logging.getLogger(__name__)
@@ -108,13 +108,7 @@ class TrustLedger:
             return
         with self._lock:
             entries = {plugin: self._entry(plugin) for plugin in self._trust}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        with partial.open("w") as stream:
-            stream.write(json.dumps(entries, indent=1, sort_keys=True) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())  # or a power cut may leave the new name with no content
-        os.replace(partial, self._path)
+        write_whole(self._path, entries)
 
     def _move(self, plugin: str, target: float | None, rate: float) -> float:
         before = self._trust.get(plugin, INITIAL)
@@ -179,13 +173,7 @@ def _read(path: Path) -> dict[str, _Entry]:
             raise ValueError("not a table of plugin names")
         return {str(name): _entry_from(entry) for name, entry in entries.items()}
     except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        aside = path.with_suffix(".corrupt")
-        try:
-            path.replace(aside)
-        except OSError as refused:
-            logger.warning("trust in %s cannot be read (%s), nor kept: %s", path, error, refused)
-        else:
-            logger.warning("trust in %s cannot be read (%s); kept as %s", path, error, aside)
+        set_aside(path, "trust", error)
         return {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import threading
 from collections.abc import Mapping
@@ -14,8 +13,6 @@ from typing import Any
 from orchestrator.agreement import Agreement, Judged
 from orchestrator.kept import set_aside, write_whole
 from sage.irp import HaltReason, Outcome, trust_metrics
-
-logger = logging.getLogger(__name__)
 
 LOWEST, HIGHEST, INITIAL = 0.05, 1.0, 0.5
 _RATE = 0.05

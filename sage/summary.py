@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sage.describing import describe
 from sage.irp.errors import SageError
 from sage.navigation.navigator import Navigator
 from sage.plugin_figures import PluginFigures, Worth
@@ -32,7 +33,7 @@ class Judged:
     """A command, what the robot says of it, and what ground truth says (None: there is none).
 
     ``said`` is what was really said, where that is known; ``to_decline`` says that declining it
-    is right; ``picture`` names the file with the last frame.
+    is right; ``picture`` names the file with the last frame, ``view`` says what it shows.
     """
 
     report: Report
@@ -41,6 +42,7 @@ class Judged:
     said: str | None = None
     to_decline: bool = False
     picture: str | None = None
+    view: str = ""
 
     @property
     def done(self) -> bool:
@@ -213,7 +215,7 @@ class Recorder:
             elif len(self._seen) < _SHEET_FRAMES:
                 before = self._seen[-1][1].captured_s if self._seen else -1e9
                 if scene.captured_s - before > 1.0:
-                    self._seen.append((as_png(frame.rgb), scene, f"{len(scene.detections)} things"))
+                    self._seen.append((as_png(frame.rgb), scene, describe(scene)))
 
     def finish(
         self,
@@ -325,7 +327,7 @@ class Recorder:
         name = f"command-{item.report.command + 1:02d}.png"
         self._out.mkdir(parents=True, exist_ok=True)
         save_picture(self._out / name, draw_scene(*frame, min_width_px=448))
-        return replace(item, picture=name)
+        return replace(item, picture=name, view=describe(frame[1]))
 
     def _draw(self) -> Path | None:
         from sage.view.frames import contact_sheet, draw_scene, from_png, save_picture

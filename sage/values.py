@@ -70,10 +70,15 @@ class CameraModel:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture: ``rgb`` is uint8, height x width x 3, red first."""
+    """One picture: ``rgb`` is uint8, height x width x 3, red first.
+
+    ``missing``, bool height x width, says which pixels the camera did not deliver (a dropped row, a
+    part that is covered); what ``rgb`` holds there means nothing. None where all are there.
+    """
 
     rgb: UInt8Array
     camera: CameraModel | None = None
+    missing: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +175,17 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What vision read from one frame: things, and how likely each room is."""
+    """What vision read from one frame: things, and how likely each room is.
+
+    ``embedding`` (128,) float32 of length 1: what memory compares scenes by (their cosine); None
+    where vision gives none. Two scenes are equal if what they say is.
+    """
 
     captured_s: float
     detections: tuple[Detection, ...]
     room: str | None = None
     room_probability: float = 0.0
+    embedding: Float32Array | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from sage.clock import Clock
 from sage.navigation.navigator import Navigator
 from sage.skills.body import Body, Verdict
 from sage.skills.intent import Intent
-from sage.skills.skills import Skill
-from sage.values import Pose
+from sage.skills.skills import Skill, tell_view
+from sage.values import Pose, Scene
 from sage.worlds.static_map import StaticMap
 
 
@@ -21,6 +21,7 @@ class RobotBody:
         self.navigator = navigator
         self.sightings = sightings
         self.scenes_seen = 0
+        self.scene: Scene | None = None
         self._start = start
         self._clock = clock
 
@@ -53,9 +54,11 @@ class RobotBody:
 
 
 class Bystander:
-    """Somebody who listens and has nothing to drive: all that an agent asks of it is the time."""
+    """Somebody who watches and listens and has nothing to drive."""
 
     def __init__(self, clock: Clock) -> None:
+        self.scenes_seen = 0
+        self.scene: Scene | None = None
         self._clock = clock
 
     def now_s(self) -> float:
@@ -63,7 +66,8 @@ class Bystander:
         return self._clock.now_s()
 
 
-def no_skill(intent: Intent, body: Body) -> Skill:
-    """Understand a command, and do nothing about it."""
-    yield from ()
+def skill_without_robot(intent: Intent, body: Body) -> Skill:
+    """Tell what is seen; any other command is understood, and nothing done about it."""
+    if intent.kind == "describe":
+        return (yield from tell_view(body))
     return Verdict(False, f"I understood {intent.phrase!r}; there is no robot here to do it")

@@ -15,7 +15,7 @@ from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedge
 from plugins.control import ControlPlugin
 from plugins.language import LanguagePlugin
 from plugins.vision import VisionPlugin
-from sage.build.body import Bystander, RobotBody, no_skill
+from sage.build.body import Bystander, RobotBody, skill_without_robot
 from sage.build.config import RunConfig
 from sage.build.crediting import Crediting
 from sage.build.listening import Listening
@@ -117,6 +117,7 @@ class Runtime:
             self._see_with(name, installed_plugin(name), None)
         if world is not None:
             self._give_body(world.static_map, world.start_pose)
+        self._onlooker = self.body or Bystander(clock)
         self.agent = self._make_agent()
         self.listening = Listening(
             config,
@@ -223,8 +224,8 @@ class Runtime:
 
     def _make_agent(self) -> Agent:
         """Who obeys; where there is nothing to drive, who only listens."""
-        body = cast("Body", self.body or Bystander(self.clock))
-        skills = skill_for if self.body is not None else no_skill
+        body = cast("Body", self._onlooker)
+        skills = skill_for if self.body is not None else skill_without_robot
         emit, limit_s = self.telemetry.emit, self.config.command_limit_s
         if self.config.parser == "grammar":
             agent = Agent.with_parser(body, self._parse, emit=emit, limit_s=limit_s, skills=skills)
@@ -296,7 +297,8 @@ class Runtime:
         if self.body is not None and frame.camera is not None:
             pose = self.body.navigator.pose_at(observation.captured_s)
             self.sightings.see(scene, pose, frame.camera, outcome.refinement)
-            self.body.scenes_seen += 1
+        self._onlooker.scene = scene
+        self._onlooker.scenes_seen += 1
         for show in self.on_scene:
             show(observation, scene)
         if (weighed := self.memory.saw(observation, scene, pose)) is not None:

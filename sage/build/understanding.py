@@ -8,7 +8,8 @@ from orchestrator import HRMOrchestrator
 from sage.clock import Clock
 from sage.irp import Outcome
 from sage.skills.agent import Agent
-from sage.skills.intent import Declined
+from sage.skills.grammar import asks_for_view
+from sage.skills.intent import Declined, Intent
 from sage.skills.interpretation import interpret
 from sage.skills.meaning import Meaning
 from sage.telemetry import Observer, Parsed
@@ -47,7 +48,14 @@ class Understanding:
         self.agent: Agent | None = None
 
     def ask(self, number: int, said: Utterance) -> None:
-        """Have a command read; the answer goes to the agent."""
+        """Have a command read; the answer goes to the agent.
+
+        Who asks what is seen is answered at once: no form of language's domain says that.
+        """
+        if self.agent is not None and asks_for_view(said.text):
+            self._on_meaning(said, None)
+            self.agent.understood(number, Intent("describe", None, said.text))
+            return
         # Due from now on: what came before the words were there is not the lane's to make up for.
         now_s = self._clock.now_s()
         self._orchestrator.submit(

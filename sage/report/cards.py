@@ -33,10 +33,15 @@ def commands_of(summary: RunSummary | None, digest: Digest) -> list[CommandRecor
     return found
 
 
-def cards(commands: Sequence[CommandRecord], digest: Digest, pictures: Mapping[str, str]) -> str:
-    """All cards; ``pictures`` holds data URIs by file name."""
+def cards(
+    commands: Sequence[CommandRecord],
+    digest: Digest,
+    pictures: Mapping[str, str],
+    captions: Mapping[str, str],
+) -> str:
+    """All cards; ``pictures`` holds data URIs by file name, ``captions`` what they show."""
     made = [
-        _card(item, digest.commands.get(item.command), digest.start_s, pictures)
+        _card(item, digest.commands.get(item.command), digest.start_s, pictures, captions)
         for item in commands[:_MOST_CARDS]
     ]
     if len(commands) > _MOST_CARDS:
@@ -62,6 +67,7 @@ def _card(
     trace: CommandTrace | None,
     start_s: float,
     pictures: Mapping[str, str],
+    captions: Mapping[str, str],
 ) -> str:
     css, words = verdict_of(item)
     took = ""
@@ -81,6 +87,8 @@ def _card(
     if item.truth is not None or item.why:
         agrees = "" if item.truth is None else ("confirmed: " if item.truth else "not so: ")
         rows.append(("Ground truth", shown((agrees + item.why).strip() or "–")))
+    if (view := captions.get(item.picture or "")) and view != item.said:
+        rows.append(("View", shown(view)))
     body = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)
     picture = ""
     if item.picture is not None and item.picture in pictures:

@@ -48,7 +48,7 @@ def run_summary(
     """
     way = summary.way[:: max(1, len(summary.way) // _LONGEST_WAY)]
     pictures = [
-        PictureRecord(item.picture, _whole(item.said or item.report.text))
+        PictureRecord(item.picture, _whole(item.view or item.said or item.report.text))
         for item in summary.judged
         if item.picture is not None
     ]

@@ -102,7 +102,7 @@ def render(
             f'aria-label="Timeline">{timeline(digest, duration_s)}</div></div>'
         )
     if commands:
-        parts.append(f"<h2>Commands</h2>{cards(commands, digest, pictures)}")
+        parts.append(f"<h2>Commands</h2>{cards(commands, digest, pictures, captions)}")
     if summary is not None and (plan := floor_plan(summary)):
         parts.append(
             f'<h2>Where it went</h2><div class="panel">{plan}<p class="note">'

@@ -23,7 +23,7 @@ MAX_SUGGESTIONS = 4
 
 ABILITIES = (
     "go to a room or to a piece of furniture, find a thing or a person, count things or people"
-    " in a room, come back, stop"
+    " in a room, describe what it sees, come back, stop"
 )
 
 CARRY = "take hold of, carry or bring things"

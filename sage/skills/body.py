@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from sage.values import Pose
+from sage.values import Pose, Scene
 from sage.worlds.static_map import StaticMap
 
 
@@ -105,6 +105,11 @@ class Body(Protocol):
     @property
     def scenes_seen(self) -> int:
         """How many frames vision has read so far."""
+        ...
+
+    @property
+    def scene(self) -> Scene | None:
+        """What vision read last; None where it read nothing so far."""
         ...
 
     def now_s(self) -> float:

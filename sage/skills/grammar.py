@@ -1,8 +1,9 @@
 """A small rule grammar: from a typed command to an intent, or to a question back.
 
-It understands one command at a time: go to a room or a piece of furniture, find something, come
-back, stop. It never guesses: a name or verb that is one slip away, a name that two rooms share
-and anything else that is not plain come back as :class:`Declined`, with what was probably meant.
+It understands one command at a time: go to a room or a piece of furniture, find something, tell
+what is seen, come back, stop. It never guesses: a name or verb that is one slip away, a name that
+two rooms share and anything else that is not plain come back as :class:`Declined`, with what was
+probably meant.
 Only one rule leans to one side: a command that begins with "stop" stops the robot, whatever
 follows.
 """
@@ -85,6 +86,12 @@ _COUNTED = re.compile(
     r"(?P<what>.+?)(?: (?:that|which|you|can|do|see|find|are|is|there|we|have|located|placed|lying"
     r"|standing|sitting|somewhere|over|right now|currently|exactly))*"
     r"(?: (?:in|inside|from|at|on|within|of|near|on top of)(?: the top of)? (?P<place>.+))?"
+)
+_VIEW = re.compile(
+    rf"(?:{_KNOW} |describe )?what(?:(?: do| can)? you(?: can)? (?:currently )?see|(?:'s| is)"
+    r"(?: there)?(?= (?:around|before|in|ahead)))(?: (?:here|there|currently|around(?: you| here)?"
+    r"|before you|ahead(?: of you)?|in front of you|in (?:this|the|your) (?:room|view|picture)))*"
+    r"|(?:describe|tell me about) (?:the|this|your) (?:room|view|scene|picture|surroundings|place)"
 )
 _AND_TELL = re.compile(
     r"(?:come (?:back )?)?(?:tell|inform|let) (?:me|us)(?: know)?(?: (?:the|what|how|it)\b.*)?"
@@ -185,6 +192,12 @@ def parse(text: str) -> Intent | Declined:
     return declined(text, refused.reason, [*refused.suggestions, *(i.phrase for i in intents)])
 
 
+def asks_for_view(text: str) -> bool:
+    """Whether a text asks what the robot sees, and for nothing else."""
+    clauses = _clauses(text) if len(text) <= MAX_COMMAND_CHARS else []
+    return len(clauses) == 1 and _VIEW.fullmatch(clauses[0]) is not None
+
+
 def _clauses(text: str) -> list[str]:
     """The clauses of a text: plain lower case, without politeness."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
@@ -233,6 +246,8 @@ def _clause(clause: str, text: str, *, slips: bool = True) -> Intent | Declined:
         return Intent("stop", None, text)
     if _RETURN.fullmatch(clause):
         return Intent("return", None, text)
+    if _VIEW.fullmatch(clause):
+        return Intent("describe", None, text)
     if (match := _COUNT.fullmatch(clause)) is not None:
         return _count(match["what"], text)
     if (match := _FIND.fullmatch(clause)) is not None:

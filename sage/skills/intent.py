@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 from sage.irp.errors import ConfigError
 from sage.ontology import APARTMENT_OBJECTS, CATEGORIES, object_entry, rooms_of
 
-IntentKind = Literal["go", "approach", "find", "count", "return", "stop"]
+IntentKind = Literal["go", "approach", "find", "count", "describe", "return", "stop"]
 
 INTENT_KINDS: tuple[IntentKind, ...] = get_args(IntentKind)
 _TARGETED = ("go", "approach", "find", "count")
@@ -73,7 +73,8 @@ class Intent:
             return f"find {article} {self.target}{place}"
         if self.kind in _TARGETED:
             return f"go to the {self.target}{place}"
-        return "come back" if self.kind == "return" else "stop"
+        untargeted = {"return": "come back", "describe": "describe what you see"}
+        return untargeted.get(self.kind, "stop")
 
 
 def counted_labels(target: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeAlias
 
+from sage.describing import describe
 from sage.ontology import APARTMENT_FURNITURE, object_entry, rooms_of
 from sage.skills.body import Body, Order, Sighting, Verdict
 from sage.skills.counting import count
@@ -34,6 +35,7 @@ from sage.worlds.static_map import Room
 Skill: TypeAlias = Generator[Order, None, Verdict]
 
 _SURE_HITS = 5
+_NOW_S = 3.0  # what was captured longer ago is no longer what is seen
 
 
 def skill_for(intent: Intent, body: Body) -> Skill:
@@ -47,6 +49,8 @@ def skill_for(intent: Intent, body: Body) -> Skill:
         return find(body, target, intent.room)
     if intent.kind == "count":
         return count(body, target, intent.room or "", intent.location)
+    if intent.kind == "describe":
+        return tell_view(body)
     if intent.kind == "return":
         return come_back(body)
     return stand_still(body)
@@ -75,6 +79,18 @@ def stand_still(body: Body) -> Skill:
     """Stop, and stay."""
     yield from wait(body, 1.0)
     return Verdict(True, "I stand still")
+
+
+def tell_view(body: Body) -> Skill:
+    """Look once more, and tell what is seen."""
+    yield from gaze(body, 2)
+    scene = body.scene
+    if scene is None:
+        return Verdict(False, "I have seen nothing so far")
+    ago_s = body.now_s() - scene.captured_s
+    if ago_s > _NOW_S:
+        return Verdict(False, f"I see nothing now; {ago_s:.0f} s ago: {describe(scene)}")
+    return Verdict(True, describe(scene))
 
 
 def approach(body: Body, name: str, room: str | None = None) -> Skill:

@@ -16,6 +16,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 
+from sage.describing import describe
 from sage.irp.halting import HaltReason
 from sage.values import Detection
 from sage.view.model import CommandFigures, PluginFigures, RunModel, quantile
@@ -150,7 +151,7 @@ def header(model: RunModel, name: str, width: int, glyphs: Glyphs) -> Line:
 
 
 def sights(model: RunModel, width: int, rows: int, glyphs: Glyphs) -> tuple[Line, list[Line]]:
-    """What vision reads: the room as a title, a line for each thing, the surest first."""
+    """What vision reads: the room as a title, a line a thing, the surest first; and in words."""
     title: Line = [Segment("sees", TITLE)]
     scene = model.scene
     if scene is None:
@@ -177,6 +178,8 @@ def sights(model: RunModel, width: int, rows: int, glyphs: Glyphs) -> tuple[Line
                 text(far, 7, right=True),
             ]
         )
+    if len(lines) < rows:
+        lines.append([Segment(" "), text(describe(scene), width - 2, DIM)])
     return title, lines
 
 

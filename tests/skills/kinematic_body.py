@@ -67,6 +67,7 @@ class KinematicBody:
         self.refuted: list[tuple[str, tuple[int, ...]]] = []
         self.sightings = SightingMap(on_refuted=lambda *what: self.refuted.append(what))
         self.scenes_seen = 0
+        self.scene: Scene | None = None
         self.visited = ["living room"]
         self.orders: list[Order] = []
         self._pose = start
@@ -137,7 +138,7 @@ class KinematicBody:
             if seen and abs(bearing) < 1.0 and self.static_map.room_at(x_m, y_m) == here:
                 detections.append(Detection(label, 0.9, (0.0, 0.0, 9.0, 9.0), bearing, distance_m))
         self.scenes_seen += 1
-        scene = Scene(self.now_s(), tuple(detections))
+        self.scene = scene = Scene(self.now_s(), tuple(detections))
         self.sightings.see(scene, pose, CAMERA, self.scenes_seen)
 
 

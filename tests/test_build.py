@@ -10,6 +10,7 @@ import pytest
 from orchestrator import LockStep, OrchestratorConfig
 from sage.build import RunConfig, Runtime, build
 from sage.clock import VirtualClock
+from sage.describing import describe
 from sage.hearing import RATE_HZ
 from sage.irp.errors import ConfigError
 from sage.telemetry import Credited, Event, Heard, Moved, Parsed, Saw, Scored
@@ -82,6 +83,19 @@ def test_furniture_is_found_by_sight_and_its_place_is_right(trip: Trip) -> None:
     assert all(table[name].value_per_1000_atp for name in ("language", "vision", "control"))
     assert sum(worth.late for worth in table.values()) == 0
     assert trip.runtime.orchestrator.trust.of("control") > 0.8
+
+
+def test_who_asks_what_it_sees_is_told_from_a_fresh_look(trip: Trip) -> None:
+    trip.go_on(0.5)
+    trip.agent.hear("what do you see?")
+    trip.until_idle(10.0)
+    (report,) = trip.agent.reports
+    assert report.verdict.done
+    scenes = [event.scene for event in trip.told if isinstance(event, Saw)]
+    assert report.verdict.text in {describe(scene) for scene in scenes[-3:]}
+    assert scenes[-1].captured_s > 0.5
+    assert not any(isinstance(event, Parsed) for event in trip.told)
+    assert all(e.effect.twist == Twist() for e in trip.told if isinstance(e, Moved))
 
 
 def test_an_order_taken_back_stops_the_wheels_at_once(trip: Trip) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.value import ValueLedger
 from sage.build import Bystander
+from sage.build.body import skill_without_robot
 from sage.clock import VirtualClock
 from sage.skills.agent import Agent, Report
 from sage.skills.body import Verdict
@@ -73,6 +74,29 @@ def test_frames_are_kept_up_to_a_sheet_and_drawn(tmp_path: Path) -> None:
     summary = recorder.draw(recorder.finish(interrupted=False))
     assert summary.sheet == tmp_path / "contact_sheet.png"
     assert summary.exit_code == 0
+
+
+def carried_out(intent: Intent, bystander: Bystander) -> Verdict:
+    skill = skill_without_robot(intent, bystander)  # type: ignore[arg-type]
+    while True:
+        try:
+            next(skill)
+        except StopIteration as stop:
+            return stop.value
+        bystander.scenes_seen += 1
+
+
+def test_without_a_robot_pictures_say_what_is_seen_and_so_does_it(tmp_path: Path) -> None:
+    bystander, asked = Bystander(VirtualClock()), Intent("describe", None, "what do you see")
+    verdicts = []
+    for scene in (None, frame(0)[1]):
+        bystander.scene = scene
+        verdicts.append(carried_out(asked, bystander))
+    assert [verdict.done for verdict in verdicts] == [False, True]
+    assert verdicts[1].text == "nothing that I know"
+    recorder = Recorder("file:clip.mp4", tmp_path, listener())
+    recorder.saw(*frame(1))
+    assert [text for _, _, text in recorder._seen] == ["nothing that I know"]
 
 
 def test_a_full_disk_loses_the_pictures_and_says_so(tmp_path: Path) -> None:

@@ -183,7 +183,10 @@ def summary(words: str = "go to the kitchen", start_s: float = 100.0) -> RunSumm
         start=(1.0, 1.0, 0.0),
         path=[(start_s + 0.1 * i, 1.0 + 0.05 * i, 1.0 + 0.03 * i, 0.5) for i in range(100)],
         sightings=[SightingRecord("mug", 2.0, 3.0, 0.9, 5), SightingRecord("ghost", 99.0, 3.0)],
-        pictures=[PictureRecord("sheet.png", "the whole run")],
+        pictures=[
+            PictureRecord("sheet.png", "the whole run"),
+            PictureRecord("command_0.png", "in the kitchen: a mug 1.1 m ahead"),
+        ],
         memory="memory.db",
         kept=1,
     )

@@ -96,6 +96,7 @@ def test_the_page_tells_the_whole_run(run: Path) -> None:
         "KITCHEN",
         "p50",
         "the whole run",
+        "in the kitchen: a mug 1.1 m ahead",
         "sage report",
     ):
         assert words in text, words

@@ -18,11 +18,52 @@ from sage.ontology import (
     furniture_names,
     rooms_of,
 )
-from sage.skills.grammar import MAX_COMMAND_CHARS, parse, read_script
+from sage.skills.grammar import MAX_COMMAND_CHARS, asks_for_view, parse, read_script
 from sage.skills.intent import Declined, Intent
 from sage.skills.vocabulary import one_slip
 
 COMMANDS = Path(__file__).parents[2].parent / "shared/data/gpsr/paraphrased.txt"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what do you see",
+        "Hey robot, what can you see right now?",
+        "Please tell me what you see!",
+        "describe the room",
+        "could you describe what you see, please",
+        "what's in front of you",
+        "what is there around you",
+        "tell me about this room",
+    ],
+)
+def test_who_asks_what_is_seen_is_told(text: str) -> None:
+    assert asks_for_view(text)
+    assert parse(text) == Intent("describe", None, text)
+    assert parse(Intent("describe", None, text).phrase) == Intent(
+        "describe", None, "describe what you see"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "what",
+        "do you see an apple",
+        "what do you see in the kitchen",
+        "describe the person in the kitchen",
+        "what is the biggest object in the kitchen",
+        "stop and tell me what you see",
+        "go to the kitchen and tell me what you see",
+        "what do you see " * 30,
+    ],
+)
+def test_what_asks_for_more_is_not_answered_with_the_view(text: str) -> None:
+    assert not asks_for_view(text)
+    answer = parse(text)
+    assert isinstance(answer, Declined) or answer.kind != "describe"
 
 
 @pytest.mark.parametrize(

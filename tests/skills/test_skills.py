@@ -260,6 +260,29 @@ def test_each_intent_has_its_skill(intent: Intent, text: str) -> None:
     assert (verdict.done, verdict.text) == (True, text)
 
 
+def test_it_looks_and_tells_what_it_sees() -> None:
+    body = KinematicBody({"sofa": (2.5, 1.0), "mug": (2.0, 1.5)})
+    verdict = carry_out(skill_for(Intent("describe", None, ""), body), body)
+    assert verdict.done
+    assert verdict.text == "a mug on the left at 1.1 m, a sofa 1.5 m ahead"
+    assert all(isinstance(order, Hold) for order in body.orders)
+    assert body.scenes_seen == 2
+
+
+def test_who_sees_nothing_now_does_not_tell_of_the_past_as_if_it_were() -> None:
+    body = KinematicBody({"sofa": (2.5, 1.0)}, blind=True)
+    verdict = carry_out(skill_for(Intent("describe", None, ""), body), body)
+    assert (verdict.done, verdict.text) == (False, "I have seen nothing so far")
+    body.blind = False
+    body.obey(Hold())
+    body.blind = True
+    for _ in range(40):
+        body.obey(Hold())
+    verdict = carry_out(skill_for(Intent("describe", None, ""), body), body)
+    assert not verdict.done
+    assert verdict.text == "I see nothing now; 6 s ago: a sofa 1.5 m ahead"
+
+
 def test_orders_are_for_one_tick_each() -> None:
     """A skill that is not asked any more gives no more orders: nothing runs on by itself."""
     body = KinematicBody()

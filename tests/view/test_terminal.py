@@ -152,6 +152,7 @@ def test_a_larger_screen_shows_more() -> None:
     assert "energy of each step" in text
     assert "vision  2 to 0.41, converged" in text
     assert "ATP given/spent/back" in text
+    assert "in the kitchen: an apple on the left at 1.8 m, perhaps a washing" in text
     _, small = view.compose(80, 24)
     _, large = view.compose(140, 45)
     assert len(large) > 2 * len(small)

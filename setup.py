@@ -26,6 +26,7 @@ PACKAGES = [
     "sage.worlds.apartment.voices",
     "models",
     "models.backends",
+    "models.detection",
     "models.hearing",
     "models.language",
     "models.vision",

@@ -1,0 +1,248 @@
+"""A detector that looks where it matters, against one that looks everywhere, in every frame.
+
+Over the same consecutive frames of one video, frame by frame in one run:
+
+- reference: the whole frame and every crop, of every frame;
+- ours: the detection plugin, which looks while a look is worth it;
+- the whole frame alone.
+
+All keep what they know from frame to frame in the same way, the reference too (scores smoothed,
+hysteresis at the threshold, boxes carried along with motion): where they differ is where they
+look. Beside them, over what the reference's looks saw: a fixed number of looks per frame (as many
+as ours makes, rounded up) at random, in turn, and at the largest expected gains; the reference at
+every n-th frame only (again as many looks), carried along between; ours as it is shipped; and
+``memoryless``, which is every crop of every frame, each frame by itself.
+
+F1 is held against the reference, class by class, one to one at an intersection over union of 0.5,
+of what is reported at the score ``--threshold``. What a look must be worth is chosen on the first
+``--calibrate`` frames: the most for which F1 stays there. Only frames after those are scored.
+Where ours loses more than 1 % of F1 on the scored frames, it has saved nothing: the row says 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.detection_runs import FixedLooks, RecordedLooks, Run, f1
+from benchmarks.report import Row, parser, percentile, publish, real, whole
+from models.detection import DetectorConfig, open_detector
+from plugins.detection import DetectionConfig, DetectionPlugin
+from sage.irp.errors import DeviceError, SageError
+from sage.values import UInt8Array
+
+_DATA: Final = Path("../shared/data")
+_MOST_LOST: Final = 0.01
+_KEPT_WHERE_CALIBRATED: Final = 0.0075  # less than may be lost: other frames are not the same
+_WORTHS: Final = (0.2, 0.1, 0.07, 0.05, 0.035, 0.025, 0.0175, 0.0125, 0.008, 0.005, 0.0025)
+
+
+def frames_of(path: Path, start: int | None, count: int) -> Iterator[UInt8Array]:
+    """Consecutive frames of a video, from its middle unless said; DeviceError if there are none."""
+    import cv2
+
+    capture = cv2.VideoCapture(str(path))
+    try:
+        if not capture.isOpened():
+            raise DeviceError(f"video {path} cannot be opened")
+        if start is None:
+            length = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+            start = max(0, min(length // 2, length - count))
+        for _ in range(start):
+            capture.grab()
+        for number in range(count):
+            read, bgr = capture.read()
+            if not read:
+                if number < 2:
+                    raise DeviceError(f"video {path} has no two frames from frame {start} on")
+                return
+            yield np.ascontiguousarray(bgr[..., ::-1], np.uint8)
+    finally:
+        capture.release()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run it; 2 where an argument or a file cannot be used."""
+    made = parser(
+        "detection",
+        "detection: what looking where it matters saves, and what it finds",
+        "  python -m benchmarks.detection\n"
+        "  python -m benchmarks.detection --video clip.mp4 --model yolo.onnx --labels names.txt\n",
+    )
+    made.add_argument("--video", type=Path, default=_DATA / "video/vtest.avi", metavar="FILE")
+    made.add_argument("--model", type=Path, default=_DATA / "models/nanodet.onnx", metavar="FILE")
+    made.add_argument("--labels", metavar="FILE", help="class names, one a line (COCO)")
+    made.add_argument("--head", metavar="NAME", help="the family of its outputs (recognised)")
+    made.add_argument("--frames", type=whole("--frames", 2, 100_000), help="to score (100)")
+    made.add_argument("--calibrate", type=whole("--calibrate", 1, 10_000), help="before them (40)")
+    made.add_argument("--start", type=whole("--start", 0, 10**7), help="first frame (the middle)")
+    made.add_argument("--threshold", type=real("--threshold", 0.05, 0.95), metavar="SCORE")
+    made.add_argument("--threads", type=whole("--threads", 1, 64), default=1, metavar="N")
+    try:
+        options = made.parse_args(arguments)
+        _run(options)
+    except SageError as error:
+        print(f"benchmarks.detection: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    form = DetectorConfig.beside(options.model)
+    form = dataclasses.replace(
+        form, labels=options.labels or form.labels, head=options.head or form.head
+    )
+    detector = open_detector(options.model, form, threads=options.threads)
+    config = DetectionConfig()
+    if options.threshold is not None:
+        config = dataclasses.replace(config, threshold=options.threshold)
+    count = options.frames or (16 if options.quick else 100)
+    calibrate = options.calibrate or (8 if options.quick else 40)
+    frames = frames_of(options.video, options.start, calibrate + count)
+
+    recorded = RecordedLooks(detector)
+    exhaustive = DetectionPlugin(dataclasses.replace(config, min_gain=0.0), recorded)
+    reference = Run("reference", exhaustive)
+    pictures: list[UInt8Array] = []
+    for number, rgb in zip(range(calibrate), frames, strict=False):
+        recorded.frame = number
+        reference.see(rgb, number)
+        pictures.append(rgb)
+    worth, calibrated = _calibrated(config, recorded, reference, pictures)
+    ours = Run("ours", DetectionPlugin(dataclasses.replace(config, min_gain=worth), detector))
+    alone = Run("whole frame", DetectionPlugin(dataclasses.replace(config, zooms=()), detector))
+    for number, rgb in enumerate(pictures):
+        for run in (ours, alone):
+            run.see(rgb, number)
+    first = len(pictures)
+    for number, rgb in enumerate(frames, first):
+        recorded.frame = number
+        for run in (reference, ours, alone) if number % 2 else (alone, ours, reference):
+            run.see(rgb, number)
+        pictures.append(rgb)
+    if len(pictures) - first < 1:
+        raise DeviceError(
+            f"video {options.video} is too short: only {first} frames, all calibrated"
+        )
+
+    crops = len(recorded.regions)
+    looks = -(-sum(ours.looks[first:]) // (len(pictures) - first))
+    idle = DetectionPlugin(dataclasses.replace(config, min_gain=1.0), recorded)
+    others = [
+        Run("ours as shipped", DetectionPlugin(config, recorded)),
+        Run("fixed, largest gains", FixedLooks(exhaustive, recorded, looks, "gain")),
+        Run("fixed, in turn", FixedLooks(exhaustive, recorded, looks, "turns")),
+        Run("fixed, random", FixedLooks(exhaustive, recorded, looks, "random")),
+        Run("every n-th frame", exhaustive, every=max(1, crops // max(1, looks)), idle=idle),
+        Run("memoryless", exhaustive, remembers=False),
+        Run("whole, memoryless", alone.plugin, remembers=False),
+    ]
+    recorded.replay = True
+    for run in others:
+        for number, rgb in enumerate(pictures):
+            recorded.frame = number
+            run.see(rgb, number)
+    _print(options, config, worth, calibrated, first, [reference, ours, alone], others)
+
+
+def _calibrated(
+    config: DetectionConfig, recorded: RecordedLooks, reference: Run, pictures: list[UInt8Array]
+) -> tuple[float, float]:
+    """What a look must be worth, and F1 with it, on frames that nothing is scored on."""
+    recorded.replay = True
+    score = 1.0
+    for worth in _WORTHS:
+        run = Run("", DetectionPlugin(dataclasses.replace(config, min_gain=worth), recorded))
+        for number, rgb in enumerate(pictures):
+            recorded.frame = number
+            run.see(rgb, number)
+        score = f1(run.found, reference.found, len(pictures) // 4)
+        if score >= 1.0 - _KEPT_WHERE_CALIBRATED:
+            break
+    recorded.replay = False
+    return worth, score
+
+
+def _print(
+    options: argparse.Namespace,
+    config: DetectionConfig,
+    worth: float,
+    calibrated: float,
+    first: int,
+    timed: list[Run],
+    others: list[Run],
+) -> None:
+    reference, ours, alone = timed
+    table = Table(
+        title=f"F1 against every crop of every frame, score {config.threshold:g}, "
+        f"{len(ours.found) - first} frames; a look must be worth {worth:g} "
+        f"(F1 {calibrated:.4f} on the {first} frames before)",
+        title_justify="left",
+    )
+    for title in ("run", "F1", "looks/frame", "p50 ms", "p95 ms"):
+        table.add_column(title)
+    scores = {}
+    for run in (*timed, *others):
+        scores[run.name] = f1(run.found, reference.found, first)
+        times_ms = [1e3 * seconds for seconds in run.seconds[first:]]
+        table.add_row(
+            run.name,
+            f"{scores[run.name]:.4f}",
+            f"{np.mean(run.looks[first:]):.2f}",
+            *(
+                (f"{percentile(times_ms, 0.5):.1f}", f"{percentile(times_ms, 0.95):.1f}")
+                if run in timed
+                else ("", "")
+            ),
+        )
+    Console(width=120, highlight=False).print(table)
+    lost = 1.0 - scores["ours"]
+    measured = sum(reference.seconds[first:]) / sum(ours.seconds[first:])
+    saving = measured if lost <= _MOST_LOST else 1.0
+    whole_f1 = max(scores["whole frame"], scores["whole, memoryless"])
+    margin = scores["ours"] - whole_f1
+    rows = [
+        Row(
+            "detection.saving",
+            saving,
+            "higher",
+            3.0,
+            8.0,
+            {
+                "measured": measured,
+                "F1 lost": lost,
+                "whole frame": sum(reference.seconds[first:]) / sum(alone.seconds[first:]),
+            },
+        ),
+        Row(
+            "detection.margin_whole_frame",
+            margin,
+            "higher",
+            0.02,
+            0.1,
+            {name: score - whole_f1 for name, score in scores.items() if name.startswith("fixed")},
+        ),
+    ]
+    publish(
+        "detection",
+        rows,
+        f"{saving:.1f}x less time than every crop of every frame, {100.0 * lost:.2f} % of F1 lost",
+        options.json,
+        scores=scores,
+        min_gain=worth,
+        calibrated_f1=calibrated,
+        frames=len(ours.found) - first,
+        threshold=config.threshold,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

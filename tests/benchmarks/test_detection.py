@@ -1,0 +1,99 @@
+"""The detection benchmark: its scores, its rows, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import detection
+from benchmarks.detection_runs import agreement, f1
+from models.detection import Boxes
+from models.detection.boxes import NONE
+
+onnx = pytest.importorskip("onnx", reason="builds its own network with onnx")
+
+
+def boxes(*corners: tuple[float, float, float, float], label: int = 0) -> Boxes:
+    return Boxes(
+        np.array(corners, np.float32),
+        np.ones(len(corners), np.float32),
+        np.full(len(corners), label, np.int64),
+    )
+
+
+def test_f1_counts_one_to_one_and_class_by_class() -> None:
+    one, near, far = (0, 0, 10, 10), (0, 0, 10, 9), (30, 30, 40, 40)
+    assert agreement(boxes(one), boxes(near)) == (1, 2)
+    assert agreement(boxes(one, near), boxes(one)) == (1, 3), "one thing is found once"
+    assert agreement(boxes(one), boxes(one, label=1)) == (0, 2)
+    assert f1([boxes(one), boxes(far)], [boxes(near), NONE], 0) == pytest.approx(2 / 3)
+    assert f1([boxes(one), boxes(far)], [boxes(far), boxes(far)], 1) == 1.0
+    assert f1([NONE], [NONE], 0) == 1.0
+
+
+def brightness_network(path: Path) -> Path:
+    """One box in the middle of whatever it sees, as sure of it as that is bright."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    box = numpy_helper.from_array(np.array([[[16.0], [16.0], [12.0], [12.0]]], np.float32), "box")
+    shape = numpy_helper.from_array(np.array([1, 1, 1]), "shape")
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "shape"], ["score"]),
+        helper.make_node("Concat", ["box", "score"], ["column"], axis=1),
+        helper.make_node("Tile", ["column", "times"], ["output"]),
+    ]
+    times = numpy_helper.from_array(np.array([1, 1, 10]), "times")
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 32, 32])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 5, 10])
+    graph = helper.make_graph(nodes, "bright", [image], [output], [box, shape, times])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(path))
+    return path
+
+
+def video(path: Path, frames: int) -> Path:
+    import cv2
+
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    picture = np.full((48, 64, 3), 200, np.uint8)
+    picture[::4] = 120
+    for number in range(frames):
+        frame = picture.copy()
+        frame[20:30, number : number + 10] = 255
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def test_both_rows_are_published_for_any_video_and_model(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("light\n")
+    arguments = ["--video", str(video(tmp_path / "clip.avi", 14))]
+    arguments += ["--model", str(brightness_network(tmp_path / "net.onnx"))]
+    arguments += ["--labels", str(tmp_path / "names.txt"), "--json", str(tmp_path / "out.json")]
+    assert detection.main([*arguments, "--frames", "6", "--calibrate", "4"]) == 0
+    written = json.loads((tmp_path / "out.json").read_text())
+    rows = {row["id"]: row for row in written["rows"]}
+    assert set(rows) == {"detection.saving", "detection.margin_whole_frame"}
+    saving = rows["detection.saving"]
+    assert (saving["floor"], saving["goal"]) == (3.0, 8.0)
+    assert written["scores"]["reference"] == 1.0
+    assert written["frames"] == 6
+    lost = saving["baselines"]["F1 lost"]
+    claimed = saving["baselines"]["measured"] if lost <= 0.01 else 1.0
+    assert saving["value"] == pytest.approx(claimed), "what loses more has saved nothing"
+
+
+def test_what_cannot_be_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(brightness_network(tmp_path / "net.onnx"))
+    assert detection.main(["--video", str(tmp_path / "none.avi"), "--model", model]) == 2
+    assert detection.main(["--model", str(tmp_path / "none.onnx")]) == 2
+    assert detection.main(["--frames", "0"]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 3
+    assert "coco.txt names 80" in lines[0]
+    assert "none.onnx" in lines[1]
+    assert "--frames" in lines[2]

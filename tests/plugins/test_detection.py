@@ -1,0 +1,224 @@
+"""The detection plugin: what it finds, where it looks, what it does not pay for again."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.detection import Boxes, Region
+from models.detection.boxes import NONE
+from plugins.detection import Detected, DetectionConfig, DetectionPlugin
+from sage.irp import ConfigError, Context, HaltReason, Outcome, PluginError, check_plugin, refine
+from sage.values import Frame, Observation
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+MODEL, VIDEO = DATA / "models" / "nanodet.onnx", DATA / "video" / "vtest.avi"
+
+rng = np.random.default_rng(0)
+GROUND = np.repeat(rng.integers(60, 120, (480, 640, 1), np.uint8), 3, axis=2)
+"""Something with texture everywhere."""
+
+
+class FindsWhite:
+    """Finds white squares that are large enough for it in the part that it is shown."""
+
+    input_px = (160, 160)
+    names = ("square",)
+
+    def __init__(self) -> None:
+        self.looked: list[Region] = []
+
+    def look(self, rgb: np.ndarray, region: Region, least: float) -> Boxes:
+        import cv2
+
+        self.looked.append(region)
+        part = rgb[region.top : region.bottom, region.left : region.right].min(axis=2) > 240
+        count, _, stats, _ = cv2.connectedComponentsWithStats(part.astype(np.uint8))
+        zoom = 160 / max(region.width, region.height)
+        corners = [
+            [region.left + x, region.top + y, region.left + x + w, region.top + y + h]
+            for x, y, w, h, area in stats[1:count].tolist()
+            if min(w, h) * zoom >= 8
+        ]
+        if not corners:
+            return NONE
+        return Boxes(
+            np.array(corners, np.float32),
+            np.full(len(corners), 0.9, np.float32),
+            np.zeros(len(corners), np.int64),
+        )
+
+
+def seen(rgb: Any, number: int = 0) -> Observation:
+    return Observation("camera", "camera", 0.1 * number, number, Frame(rgb))
+
+
+def with_squares(*squares: tuple[int, int, int]) -> np.ndarray:
+    frame = GROUND.copy()
+    for x, y, side in squares:
+        frame[y : y + side, x : x + side] = 255
+    return frame
+
+
+def answer(outcome: Outcome[Detected]) -> Detected:
+    assert outcome.error is None
+    assert outcome.result is not None
+    return outcome.result
+
+
+def boxes(result: Detected) -> list[tuple[int, ...]]:
+    return sorted(tuple(round(v) for v in d.box_px) for d in result.scene.detections)
+
+
+def test_keeps_the_contract() -> None:
+    black, dots = np.zeros((48, 64, 3), np.uint8), np.full((1, 1, 3), 9, np.uint8)
+    frames = [with_squares((50, 60, 40), (400, 300, 14)), GROUND, black, dots]
+    check_plugin(lambda: DetectionPlugin(detector=FindsWhite()), [seen(f) for f in frames])
+
+
+def test_crops_find_what_the_whole_frame_is_too_coarse_for() -> None:
+    frame = with_squares((50, 60, 60), (400, 300, 14))
+    alone = answer(refine(DetectionPlugin(DetectionConfig(zooms=()), FindsWhite()), seen(frame)))
+    assert boxes(alone) == [(50, 60, 110, 120)]
+    outcome = refine(DetectionPlugin(detector=FindsWhite()), seen(frame))
+    assert boxes(answer(outcome)) == [(50, 60, 110, 120), (400, 300, 414, 314)]
+    assert outcome.trajectory.reason is HaltReason.STABLE
+    energies = outcome.trajectory.energies
+    assert all(b <= a for a, b in itertools.pairwise(energies))
+    assert energies[-1] < 0.2 * energies[0]
+
+
+def test_the_first_look_is_at_the_whole_frame_and_any_number_of_steps_answers() -> None:
+    detector = FindsWhite()
+    plugin = DetectionPlugin(detector=detector)
+    state = plugin.step(plugin.init_state(seen(with_squares((50, 60, 60))), {}))
+    assert detector.looked[0].whole
+    assert boxes(plugin.result(state)) == [(50, 60, 110, 120)]
+
+
+def test_what_did_not_change_is_not_paid_for_again() -> None:
+    detector = FindsWhite()
+    plugin = DetectionPlugin(detector=detector)
+    frame = with_squares((50, 60, 60), (400, 300, 14))
+    first = answer(refine(plugin, seen(frame)))
+    detector.looked.clear()
+    again = refine(plugin, seen(frame.copy(), 1), context={"previous": first.memory})
+    assert detector.looked == []
+    assert boxes(answer(again)) == boxes(first)
+    assert again.trajectory.reason is HaltReason.STABLE
+    assert again.trajectory.energies == (0.0,)
+
+
+def test_a_change_is_looked_at_where_it_is() -> None:
+    detector = FindsWhite()
+    plugin = DetectionPlugin(detector=detector)
+    before = answer(refine(plugin, seen(with_squares((50, 60, 60)))))
+    detector.looked.clear()
+    frame = with_squares((50, 60, 60), (500, 400, 16))
+    after = answer(refine(plugin, seen(frame, 1), context={"previous": before.memory}))
+    assert (500, 400, 516, 416) in boxes(after)
+    assert (50, 60, 110, 120) in boxes(after)
+    assert len(detector.looked) < len(plugin.init_state(seen(frame), {}).regions) / 2
+    at = [r for r in detector.looked if r.left <= 500 < r.right and r.top <= 400 < r.bottom]
+    assert len(at) >= len(detector.looked) - 1  # one that ends where it begins
+
+
+def test_a_moving_thing_is_followed_without_a_look_at_every_frame() -> None:
+    plugin = DetectionPlugin(DetectionConfig(min_gain=0.3), FindsWhite())
+    memory, looks, near = None, 0, 0
+    for number in range(8):
+        x = 100 + 6 * number
+        context: Context = {} if memory is None else {"previous": memory}
+        result = answer(refine(plugin, seen(with_squares((x, 200, 70)), number), context=context))
+        memory = result.memory
+        looks += result.looks if number else 0
+        near += any(abs(b[0] - x) < 20 and abs(b[1] - 200) < 20 for b in boxes(result))
+    assert near == 8
+    assert looks <= 7
+
+
+def test_two_cameras_share_a_plugin_and_nothing_else() -> None:
+    plugin = DetectionPlugin(detector=FindsWhite())
+    one = answer(refine(plugin, seen(with_squares((50, 60, 60)))))
+    two = answer(refine(plugin, seen(GROUND)))
+    assert boxes(two) == []
+    later = answer(
+        refine(plugin, seen(with_squares((50, 60, 60)), 1), context={"previous": one.memory})
+    )
+    assert boxes(later) == [(50, 60, 110, 120)]
+    assert later.looks == 0
+
+
+def test_another_scene_or_size_starts_anew() -> None:
+    plugin = DetectionPlugin(detector=FindsWhite())
+    first = answer(refine(plugin, seen(with_squares((50, 60, 60)))))
+    other = 255 - GROUND
+    cut = answer(refine(plugin, seen(other, 1), context={"previous": first.memory}))
+    assert boxes(cut) == []
+    small = np.ascontiguousarray(GROUND[:100, :100])
+    resized = answer(refine(plugin, seen(small, 2), context={"previous": first.memory}))
+    assert boxes(resized) == []
+    assert resized.memory.size_px == (100, 100)
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_constant_frame_finds_nothing_and_halts_at_once(level: int) -> None:
+    detector = FindsWhite()
+    frame = np.full((480, 640, 3), level, np.uint8)
+    outcome = refine(DetectionPlugin(detector=detector), seen(frame))
+    assert outcome.trajectory.steps == 1
+    assert outcome.trajectory.reason is HaltReason.STABLE
+    assert boxes(answer(outcome)) == []
+    assert detector.looked == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 900), (3, 2), (33, 33), (1080, 1920)])
+def test_frames_of_any_size(shape: tuple[int, int]) -> None:
+    plugin = DetectionPlugin(DetectionConfig(max_crops=4), FindsWhite())
+    memory = None
+    for number in range(2):
+        frame = np.full((*shape, 3), 40, np.uint8)
+        frame[number % shape[0] :: 3] = 200
+        context: Context = {} if memory is None else {"previous": memory}
+        memory = answer(refine(plugin, seen(frame, number), context=context)).memory
+
+
+@pytest.mark.parametrize(
+    "rgb",
+    [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_what_is_no_picture_is_refused(rgb: np.ndarray) -> None:
+    outcome = refine(DetectionPlugin(detector=FindsWhite()), seen(rgb))
+    assert isinstance(outcome.error, PluginError)
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ConfigError, match=r"threshold 2\.0 must be in \[0\.01, 0\.99\]"):
+        DetectionConfig(threshold=2.0)
+    with pytest.raises(ConfigError, match=r"--detector MODEL\.onnx"):
+        DetectionPlugin()
+
+
+@pytest.mark.skipif(not MODEL.is_file() or not VIDEO.is_file(), reason=f"no {DATA}")
+def test_people_are_found_on_a_real_video() -> None:
+    import cv2
+
+    plugin = DetectionPlugin(DetectionConfig(str(MODEL), max_crops=0))
+    capture = cv2.VideoCapture(str(VIDEO))
+    memory, people = None, []
+    for number in range(3):
+        _, bgr = capture.read()
+        frame = np.ascontiguousarray(bgr[..., ::-1])
+        context: Context = {} if memory is None else {"previous": memory}
+        result = answer(refine(plugin, seen(frame, number), context=context))
+        memory = result.memory
+        people.append([d for d in result.scene.detections if d.label == "person"])
+    capture.release()
+    assert all(len(found) >= 3 for found in people)
+    for found in people[-1]:
+        left, top, right, bottom = found.box_px
+        assert 1.2 < (bottom - top) / (right - left) < 6.0, "people on this video walk upright"

@@ -13,7 +13,7 @@ from sage.values import Float32Array, UInt8Array
 
 _SPREAD: Final = 0.06  # how far a score moves from look to look
 _FLIP: Final = 0.35  # odds that a thing right at its threshold changes sides at the next look
-_DRIFT: Final = 0.004  # odds per frame that a carried box no longer fits
+_DRIFT: Final = 0.03  # odds per frame that a carried box no longer fits
 _NEW: Final = 0.5  # new things in a region that changed much and used to yield one per look
 _SMALL: Final = 0.05  # of a region: so much change is as likely something new as not
 _UNSEEN: Final = 0.5  # things in a region full of texture that was never looked at

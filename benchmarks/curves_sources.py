@@ -68,35 +68,34 @@ def _control() -> IRPPlugin[Any, Any]:
 
 
 def _frames(seeds: range, count: int) -> Iterator[Input]:
-    """Camera frames, none to three times degraded as in training, against the clean ones.
+    """Camera frames, clean or degraded in one of the ways of training, against the clean ones.
 
-    Measures: mean squared error of the decoded latent against the clean frame, and 1 - F1 of the
-    detections. The trivial answers are the mean training picture, and seeing nothing.
+    Measures: mean squared error of the restored picture against the clean frame, in what is
+    missing of it where anything is, and 1 - F1 of the detections. The trivial answers are the mean
+    training picture, and seeing nothing.
     """
-    from models.vision.augment import degrade
-    from models.vision.evaluate import clean_thumbnail
+    from models.vision.degradation import KINDS, degrade
+    from plugins.vision import VisionPlugin
     from sage.values import Frame
     from sage.worlds.apartment.robot import CAMERA
     from sage.worlds.apartment.scene import ViewSampler
 
-    mean = np.mean(
-        [clean_thumbnail(view.rgb) for view in _views(_TRAINING_SEEDS, 60, ViewSampler)], axis=0
-    )
+    judge = VisionPlugin()
+    mean = np.mean([view.rgb for view in _views(_TRAINING_SEEDS, 60, ViewSampler)], axis=0)
     for index, view in enumerate(_views(seeds, count, ViewSampler)):
         rng = np.random.default_rng([seeds.start, index, 3])
-        seen = view.rgb.astype(np.float32) / np.float32(255.0)
-        for _ in range(int(rng.integers(0, 4))):
-            seen = degrade(seen, rng)
-        truth = clean_thumbnail(view.rgb)
-        frame = Frame(np.round(seen * 255.0).astype(np.uint8), CAMERA)
+        clean = view.rgb.astype(np.float32) / np.float32(255.0)
+        harmed = degrade(clean, KINDS[rng.integers(len(KINDS))], rng, vary=True)
+        frame = Frame(harmed.seen, CAMERA, harmed.missing)
 
-        def errors(
-            state: Any, scene: Scene, truth: Any = truth, view: Any = view
-        ) -> tuple[float, ...]:
-            picture = state.reconstruction.transpose(2, 0, 1)
-            return float(np.square(picture - truth).mean()), 1.0 - _f1(scene, view.things)
+        def off(picture: Any, truth: Any = view.rgb, missing: Any = harmed.missing) -> float:
+            squares = np.square((picture.astype(np.float64) - truth) / 255.0)
+            return float((squares if missing is None else squares[missing]).mean())
 
-        trivial = float(np.square(mean - truth).mean()), 1.0 - _f1(Scene(0.0, ()), view.things)
+        def errors(state: Any, scene: Scene, view: Any = view, off: Any = off) -> tuple[float, ...]:
+            return off(judge.restored(state)), 1.0 - _f1(scene, view.things)
+
+        trivial = off(mean), 1.0 - _f1(Scene(0.0, ()), view.things)
         yield Input(Observation("recorded", "camera", 0.0, index, frame), errors, trivial)
 
 
@@ -115,12 +114,7 @@ def _views(seeds: range, count: int, sampler: Any) -> Iterator[Any]:
 def _f1(scene: Scene, things: Sequence[Any]) -> float:
     """F1 of detections: each thing is found once, by its class and where it is. What is too small
     or too far to be asked for does no harm if it is found. 1 where there is nothing to see."""
-    from models.vision.evaluate import (
-        MATCH_MIDDLE_PX,
-        MATCH_OVERLAP,
-        RANGE_M,
-        REQUIRED_PX,
-    )
+    from models.vision.evaluate import RANGE_M, REQUIRED_PX, USEFUL
     from models.vision.layout import SMALL_CLASSES
     from models.vision.reading import relations
 
@@ -133,7 +127,7 @@ def _f1(scene: Scene, things: Sequence[Any]) -> float:
         overlap, _, apart_px = relations(np.array(found.box_px, np.float32), boxes)
         kind = slot(found.label)
         same = np.array([thing.label == found.label for thing in things], bool)
-        fits = same & ((overlap >= MATCH_OVERLAP[kind]) | (apart_px < MATCH_MIDDLE_PX[kind]))
+        fits = same & ((overlap >= USEFUL.overlap[kind]) | (apart_px < USEFUL.middle_px[kind]))
         fits &= ~taken
         if fits.any():
             taken[int(np.argmin(np.where(fits, apart_px, np.inf)))] = True

@@ -14,7 +14,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -76,6 +75,8 @@ def degrade(
         spread = np.float32(variance) * picture + np.float32(variance * _NOISE_PART**2)
         picture = picture + np.sqrt(spread) * rng.standard_normal(picture.shape, np.float32)
     elif kind == "blur":
+        import cv2
+
         kernel = motion_kernel(rng.uniform(*_BLUR_PX), rng.uniform(0.0, math.pi))
         blurred = cv2.filter2D(picture, -1, kernel, borderType=cv2.BORDER_REFLECT)
         picture = np.asarray(blurred, np.float32)
@@ -151,6 +152,8 @@ def fill(picture: Float32Array, missing: BoolArray) -> Float32Array:
     Raises:
         ConfigError: no such picture, or no mask of its shape.
     """
+    import cv2
+
     _check(picture)
     if missing.dtype != bool or missing.shape != (INPUT_PX, INPUT_PX):
         raise ConfigError(

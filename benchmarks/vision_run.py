@@ -1,0 +1,152 @@
+"""The parts of the vision benchmark, each over the same pictures under every degradation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rich.progress import Progress
+
+from benchmarks import vision_apartment, vision_curves, vision_timing
+from benchmarks.vision_baselines import BlockPCA
+from benchmarks.vision_curves import Curves, Float64Array, Halting, psnr_db
+from benchmarks.vision_fixed import Guided, Schedule, Sweeps
+from models.vision.degradation import KINDS, Degraded
+from plugins.vision import VisionPlugin
+from sage.irp.errors import DeviceError
+from sage.values import UInt8Array
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan of so many steps for every frame, its mean PSNR, and how long it takes."""
+
+    name: str
+    steps: int
+    psnr: float
+    times: vision_timing.Times
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Times of the same inputs, halted, refined fully and by plans that are no worse."""
+
+    halted: vision_timing.Times
+    full: vision_timing.Times
+    planned: tuple[Planned, ...]
+
+    @property
+    def best_plan(self) -> Planned:
+        """The cheapest of them."""
+        return min(self.planned, key=lambda one: one.times.total)
+
+
+class Benchmark:
+    """One run of a plugin over pictures (N, 224, 224, 3), with a progress bar for each part.
+
+    ``weights`` are the plugin's, where they are not the shipped ones.
+    """
+
+    def __init__(
+        self,
+        vision: VisionPlugin,
+        pictures: UInt8Array,
+        pca: BlockPCA,
+        seed: int,
+        bar: Progress,
+        weights: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self.vision = vision
+        self._pictures = pictures
+        self._pca = pca
+        self._seed = seed
+        self._bar = bar
+        self._weights = weights
+
+    def curves(self) -> list[Curves]:
+        """Every degradation."""
+        task = self._bar.add_task("refining", total=len(KINDS) * len(self._pictures))
+        return [
+            vision_curves.measure(
+                self.vision,
+                self._pictures,
+                kind,
+                self._seed,
+                self._pca,
+                lambda: self._bar.advance(task),
+            )
+            for kind in KINDS
+        ]
+
+    def sweeps(self, schedule: Schedule) -> Float64Array:
+        """Mean PSNR over all pictures and degradations, by steps."""
+        task = self._bar.add_task("sweeping", total=len(KINDS) * len(self._pictures))
+        rows = []
+        for kind in KINDS:
+            for picture, harmed in zip(self._pictures, self._inputs(kind), strict=True):
+                truth = picture.astype(np.float32) / np.float32(255.0)
+                errors = [
+                    vision_curves.error_of(
+                        guess.astype(np.float32) / np.float32(255.0), truth, harmed
+                    )
+                    for guess in schedule.after_each(harmed, self.vision.config.max_steps)
+                ]
+                rows.append(psnr_db(errors))
+                self._bar.advance(task)
+        return np.asarray(np.mean(rows, 0), np.float64)
+
+    def saving(self, halting: Halting, count: int, repeats: int) -> Saving:
+        """Paired times of ``count`` pictures under every degradation."""
+        plans: list[tuple[str, Schedule, Float64Array]] = [
+            ("guided", Guided(self.vision), halting.by_step)
+        ]
+        sweeps = Sweeps(self.vision, self._weights)
+        plans.append(("sweeps", sweeps, self.sweeps(sweeps)))
+        chosen = [
+            (name, schedule, steps, float(psnr[steps]))
+            for name, schedule, psnr in plans
+            if (steps := fewest_steps(psnr, halting.halted)) is not None
+        ]
+        if not chosen:  # halted answers are the best of each refinement, and may beat all plans
+            name, schedule, psnr = max(plans, key=lambda plan: plan[2].max())
+            chosen = [(name, schedule, int(psnr.argmax()), float(psnr.max()))]
+        inputs = [one for kind in KINDS for one in self._inputs(kind)[:count]]
+        runs = {
+            "halted": vision_timing.restoring(self.vision, halts=True),
+            "full": vision_timing.restoring(self.vision, halts=False),
+        } | {name: vision_timing.scheduled(schedule, steps) for name, schedule, steps, _ in chosen}
+        task = self._bar.add_task("timing", total=len(inputs))
+        times = vision_timing.paired(runs, inputs, repeats, lambda: self._bar.advance(task))
+        return Saving(
+            times["halted"],
+            times["full"],
+            tuple(Planned(name, steps, psnr, times[name]) for name, _, steps, psnr in chosen),
+        )
+
+    def apartment(self, seeds: range) -> dict[str, vision_apartment.Found] | None:
+        """What is found in views of these layouts; None where nothing can be drawn."""
+        task = self._bar.add_task("apartments", total=2 * len(seeds) * vision_apartment.VIEWS)
+        views = []
+        try:
+            for seed in seeds:
+                views += vision_apartment.views_of(seed)
+                self._bar.advance(task, vision_apartment.VIEWS)
+        except DeviceError as error:
+            self._bar.console.print(f"no apartment: {error}")
+            return None
+        return vision_apartment.measure(self.vision, views, lambda: self._bar.advance(task))
+
+    def graph_times(self, threads: int, runs: int) -> dict[str, vision_timing.Times]:
+        """Encode, step and decode, warm, with so many threads."""
+        whole, incomplete = (self._inputs(kind)[0] for kind in ("clean", "holes"))
+        return vision_timing.graph_times(threads, whole, incomplete, runs)
+
+    def _inputs(self, kind: str) -> list[Degraded]:
+        return vision_curves.inputs_of(self._pictures, kind, self._seed)
+
+
+def fewest_steps(psnr: Float64Array, wanted: float) -> int | None:
+    """The fewest steps that reach a PSNR; None where none does."""
+    enough = np.flatnonzero(psnr >= wanted - 1e-9)
+    return int(enough[0]) if len(enough) else None

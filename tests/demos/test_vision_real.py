@@ -37,7 +37,8 @@ def run(*args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_frame_shows_an_energy_that_falls(clip: Path, tmp_path: Path) -> None:
-    done = run(f"file:{clip}", "--frames", 4, "--every", 3, cwd=tmp_path)
+    options = ("--frames", 4, "--every", 3, "--noise", 50, "--tolerance-db", 0)
+    done = run(f"file:{clip}", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     curves = re.findall(r"^frame +\d+  energy ([\d. >]+) e-3", done.stdout, re.MULTILINE)
     assert len(curves) == 4
@@ -53,11 +54,12 @@ def test_every_frame_shows_an_energy_that_falls(clip: Path, tmp_path: Path) -> N
 
 
 def test_stopping_early_saves_steps(clip: Path, tmp_path: Path) -> None:
-    options = ("--frames", 3, "--max-steps", 8, "--quiet", "--out", "none")
-    late = run(f"file:{clip}", *options, "--slope-eps", 0, cwd=tmp_path)
-    early = run(f"file:{clip}", *options, "--slope-eps", 0.2, cwd=tmp_path)
+    options = ("--frames", 3, "--max-steps", 8, "--noise", 50, "--quiet", "--out", "none")
+    options += ("--slope-eps", 0)
+    late = run(f"file:{clip}", *options, "--tolerance-db", 0, cwd=tmp_path)
+    early = run(f"file:{clip}", *options, "--tolerance-db", 40, cwd=tmp_path)
     saved = [int(re.findall(r"(\d+) steps saved", done.stdout)[0]) for done in (late, early)]
-    assert saved[0] < saved[1]
+    assert saved == [0, 3 * 7]
     assert "frame   0" not in early.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -76,7 +78,9 @@ def test_a_video_of_the_apartment_is_written(tmp_path: Path) -> None:
         (["file:no_such.mp4"], "no_such.mp4"),
         (["--out", "seen.gif"], "must end in .png or .mp4"),
         (["--frames", "0"], "--frames must be at least 1, got 0"),
-        (["--max-steps", "17"], "max_steps 17 must be in"),
+        (["--max-steps", "21"], "max_steps 21 must be in"),
+        (["--tolerance-db", "-1"], "tolerance_db -1.0 must be in"),
+        (["--noise", "300"], "--noise must be in [0, 255], got 300"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(args: list[str], told: str, tmp_path: Path) -> None:

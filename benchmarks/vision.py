@@ -10,7 +10,7 @@ Halted refinements are the engine's own and pay for energy and halting. They are
 steps; and against the cheapest plan that makes equally many steps of every frame and is no worse on
 average: either the plugin's own steps, or sweeps over the frame without any error head. What
 halting loses is a part of what refinement gains over the first latent; where that is more than one
-hundredth nothing is saved, and the row says 1.
+hundredth, or nothing is gained (below 0.1 dB), nothing is saved, and the row says 1.
 
 The energy is held against the true error over pictures, within one degradation after one number of
 steps, and the worst of all counts. Difficulty is the number of steps after which one who knows the
@@ -121,7 +121,7 @@ def halting_rows(measured: Measured) -> list[Row]:
         for one in measured.curves
     }
     ratio, low, high = vision_timing.ratio_interval(saving.full, saving.halted)
-    claimed = halting.part_lost <= MOST_LOST
+    claimed = halting.worthwhile and halting.part_lost <= MOST_LOST
     plan = saving.best_plan
     fixed, fixed_low, fixed_high = vision_timing.ratio_interval(plan.times, saving.halted)
     steps = np.concatenate([one.steps for one in measured.curves])
@@ -158,7 +158,7 @@ def halting_rows(measured: Measured) -> list[Row]:
         ),
         Row(
             "vision.saving_fixed",
-            fixed,
+            fixed if halting.worthwhile else min(fixed, 1.0),
             "higher",
             1.05,
             1.3,
@@ -261,7 +261,10 @@ def _options(arguments: Sequence[str] | None) -> Any:
     add_seed(made, help="of degradations, and of --limit (default 0)")
     made.add_argument("--threads", type=whole("--threads", 1, 64), default=2, help="default 2")
     made.add_argument(
-        "--picture", type=Path, metavar="FILE", help="only draw restorations side by side, as PNG"
+        "--picture",
+        type=Path,
+        metavar="FILE",
+        help="only draw restorations side by side (.png, .jpg)",
     )
     return made.parse_args(arguments)
 

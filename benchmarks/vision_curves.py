@@ -17,6 +17,8 @@ from sage.values import Frame, Observation, UInt8Array
 
 #: Below a byte's rounding no error counts, so that a black picture is not worth infinitely much.
 LEAST_ERROR: Final = 1.0 / (12.0 * 255.0**2)
+#: Refinement that gains less on average is none, and halting it no saving.
+LEAST_GAIN_DB: Final = 0.1
 HARMED: Final = tuple(kind for kind in KINDS if kind != "clean")
 
 Float64Array = npt.NDArray[np.float64]
@@ -224,10 +226,9 @@ class Halting:
         return self.lost / self.gained if self.gained > 0.0 else 1.0
 
     @property
-    def fixed_steps(self) -> int:
-        """The fewest steps, made alike of every frame, that are as good as the halted answers."""
-        enough = np.flatnonzero(self.by_step >= self.halted - 1e-9)
-        return int(enough[0]) if len(enough) else len(self.by_step) - 1
+    def worthwhile(self) -> bool:
+        """Whether there is anything that halting could save: a refinement that gains."""
+        return self.gained >= LEAST_GAIN_DB
 
 
 def halting_of(curves: Sequence[Curves]) -> Halting:

@@ -30,6 +30,7 @@ ROWS: Final = {
     "rows": "rows dropped",
 }
 _GAP_PX, _TITLE_PX, _SIDE_PX = 6, 26, 118
+_JPEG_QUALITY: Final = 88
 _PAPER, _INK = 255, (40, 40, 40)
 
 
@@ -60,8 +61,13 @@ def draw(vision: VisionPlugin, pictures: UInt8Array, seed: int, path: Path) -> s
             sheet[top : top + INPUT_PX, left : left + INPUT_PX] = picture
             write(note, left, top + INPUT_PX + 17)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9]):
-        raise ConfigError(f"--picture {path} cannot be written")
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    try:
+        written = cv2.imwrite(str(path), sheet[..., ::-1], settings)
+    except cv2.error:  # no such format
+        written = False
+    if not written:
+        raise ConfigError(f"--picture {path} cannot be written; give a .png or .jpg file")
     return f"{len(rows)} degradations of {min(len(pictures), len(rows))} pictures in {path}"
 
 

@@ -1,0 +1,447 @@
+"""The vision benchmark: what it scores, and that controls which know nothing score as such."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rich.progress import Progress
+
+from benchmarks import vision, vision_apartment, vision_baselines, vision_curves, vision_figure
+from benchmarks.report import Row
+from benchmarks.vision import Measured, rows_of
+from benchmarks.vision_baselines import BlockPCA, blocks, fitted, stored, unblocks
+from benchmarks.vision_curves import Curves, difficulty, halting_of, psnr_db, spearman
+from benchmarks.vision_fixed import SWEEP
+from benchmarks.vision_pictures import choose, read_pictures
+from benchmarks.vision_run import Benchmark, Planned, Saving, fewest_steps
+from benchmarks.vision_timing import Times, memory, paired, ratio_interval
+from models.vision import artifacts
+from models.vision.degradation import KINDS, Degraded, degrade
+from models.vision.layout import LARGE, LATENT_CELLS, SMALL, WINDOW
+from plugins.vision import VisionConfig, VisionPlugin, VisionState
+from sage.commands.cli import run_guarded
+from sage.irp import ConfigError, HaltReason
+from sage.values import Detection, Frame, Observation
+from sage.worlds.apartment.scene import LabelledThing
+
+SHORT = VisionConfig(max_steps=4)
+TAKEN = Times((1.0, 2.0))
+GRAPHS = {n: dict.fromkeys(("encode", "decode", "step", "incomplete"), TAKEN) for n in (1, 2)}
+
+
+def scenery(count: int, seed: int = 0) -> np.ndarray:
+    """Pictures of shades, shapes and some texture."""
+    rng = np.random.default_rng(seed)
+    out = np.empty((count, 224, 224, 3), np.uint8)
+    for index in range(count):
+        shades = cv2.resize(
+            rng.uniform(40, 215, (4, 4, 3)), (224, 224), interpolation=cv2.INTER_CUBIC
+        )
+        for _ in range(6):
+            middle = tuple(int(v) for v in rng.integers(0, 224, 2))
+            cv2.circle(
+                shades, middle, int(rng.integers(8, 50)), rng.uniform(0, 255, 3).tolist(), -1
+            )
+        out[index] = np.clip(shades + rng.normal(0, 2, shades.shape), 0, 255)
+    return out
+
+
+def write(folder: Path, count: int, size: tuple[int, int] = (256, 256), seed: int = 0) -> None:
+    folder.mkdir()
+    for index, picture in enumerate(scenery(count, seed)):
+        cv2.imwrite(str(folder / f"{index:03d}.png"), cv2.resize(picture, size)[..., ::-1])
+
+
+# Pictures.
+
+
+def test_of_the_training_photographs_only_the_held_out_eighth_is_scored(tmp_path: Path) -> None:
+    write(tmp_path / "all", 17, (32, 32))
+    chosen = choose(tmp_path / "all", tmp_path / "all", 0, 0)
+    assert [path.stem for path in chosen.scored] == ["007", "015"]
+    assert len(chosen.learnt) == 15
+    assert not set(chosen.scored) & set(chosen.learnt)
+
+
+def test_copies_of_training_photographs_are_left_out_and_others_scored(tmp_path: Path) -> None:
+    write(tmp_path / "train", 9, (32, 32))
+    write(tmp_path / "other", 5, (32, 32), seed=1)
+    copy = tmp_path / "other" / "copy.png"
+    copy.write_bytes((tmp_path / "train" / "002.png").read_bytes())
+    chosen = choose(tmp_path / "other", tmp_path / "train", 0, 0)
+    assert len(chosen.scored) == 5
+    assert copy not in chosen.scored
+    assert "without 1" in chosen.note
+    drawn = [choose(tmp_path / "other", tmp_path / "train", 2, seed).scored for seed in (3, 3, 4)]
+    assert len(drawn[0]) == 2
+    assert drawn[0] == drawn[1]
+
+
+def test_pictures_of_any_size_are_cut_to_their_middle_square(tmp_path: Path) -> None:
+    wide = np.zeros((300, 500, 3), np.uint8)
+    wide[:, 100:400] = (10, 120, 200)
+    cv2.imwrite(str(tmp_path / "wide.png"), wide)
+    (picture,) = read_pictures([tmp_path / "wide.png"])
+    assert picture.shape == (224, 224, 3)
+    assert (picture == (200, 120, 10)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--images", "nowhere"], "--images nowhere is no folder"),
+        (["--images", "{empty}"], "holds no pictures"),
+        (["--images", "{broken}", "--train", "{broken}"], "was held out"),
+        (["--images", "{broken}", "--quick"], "bad.jpg is no readable picture"),
+        (["--limit", "0"], "--limit must be a whole number in [1, 1000000], got '0'"),
+        (["--threads", "65"], "--threads must be a whole number in [1, 64]"),
+        (["--seed", "-1"], "--seed must be a whole number in [0, 2147483647]"),
+        (["--seeds", "5:5"], "--seeds '5:5'"),
+        (["--seeds", "9999:10001"], "training keeps off 0:10000 only"),
+    ],
+)
+def test_a_bad_argument_is_one_line(
+    arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = {name: tmp_path / name for name in ("empty", "broken")}
+    for folder in folders.values():
+        folder.mkdir()
+    (folders["broken"] / "bad.jpg").write_bytes(b"not a picture")
+    given = [argument.format(**folders) for argument in arguments]
+    assert run_guarded(lambda: vision.main(given)) == 2
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert len(printed.err.strip().splitlines()) == 1
+
+
+# Baselines.
+
+
+def test_block_pca_knows_what_it_was_fitted_to(tmp_path: Path) -> None:
+    write(tmp_path / "few", 2)
+    paths = sorted((tmp_path / "few").iterdir())
+    pca = fitted(paths)
+    assert pca.analysis.shape == (3072, 256)
+    np.testing.assert_allclose(pca.analysis.T @ pca.analysis, np.eye(256), atol=1e-3)
+    for picture in read_pictures(paths).astype(np.float32) / np.float32(255.0):
+        # 196 blocks with their mirror images span fewer than 256 dimensions.
+        np.testing.assert_allclose(pca.restore(picture), picture, atol=2e-3)
+        np.testing.assert_allclose(pca.restore(picture[:, ::-1]), picture[:, ::-1], atol=2e-3)
+    other = scenery(1, seed=9)[0].astype(np.float32) / np.float32(255.0)
+    assert np.square(pca.restore(other) - other).mean() < np.square(pca.mean_picture - other).mean()
+
+
+def test_blocks_are_put_back_where_they_were() -> None:
+    pictures = scenery(2)
+    np.testing.assert_array_equal(unblocks(blocks(pictures)), pictures)
+    np.testing.assert_array_equal(blocks(pictures)[1].reshape(32, 32, 3), pictures[0, :32, 32:64])
+
+
+# What the figures are made of.
+
+
+def test_rank_correlation() -> None:
+    assert spearman([1, 2, 3, 4], [10, 20, 30, 45]) == pytest.approx(1.0)
+    assert spearman([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1.0)
+    assert spearman([1, 1, 2, 2], [1, 2, 3, 4]) == pytest.approx(0.894427)
+    assert spearman([1, 2, 3], [5, 5, 5]) == 0.0
+
+
+def made(
+    kind: str = "noise50",
+    psnr: Any = ((20, 23, 24, 24), (20, 21, 22, 24)),
+    steps: Sequence[int] = (1, 3),
+    halted: Sequence[float] | None = None,
+    energies: Any = None,
+    baseline: float = 21.0,
+) -> Curves:
+    """Curves with these PSNR values; halted at ``steps`` unless said otherwise."""
+    values = np.array(psnr, float)
+    errors = 10.0 ** (-values / 10.0)
+    at = np.array(steps)
+    stopped = values[np.arange(len(at)), at] if halted is None else np.array(halted, float)
+    names = ("input", "mean image", "grey", "block PCA")
+    return Curves(
+        kind,
+        errors,
+        errors[:, 1:] if energies is None else np.array(energies, float),
+        10.0 ** (-stopped / 10.0),
+        at,
+        (HaltReason.STABLE,) * len(at),
+        {name: np.full(len(at), 10.0 ** (-baseline / 10.0)) for name in names},
+    )
+
+
+def measured(curves: Sequence[Curves], ratio: float = 2.0) -> Measured:
+    saving = Saving(
+        Times((1.0, 3.0)),
+        Times((ratio, 3.0 * ratio)),
+        (Planned("guided", 3, 24.0, Times((1.5, 4.5))), Planned("sweeps", 4, 24.1, Times((2, 6)))),
+    )
+    return Measured(curves, saving, GRAPHS, 2, None, None)
+
+
+def rows(curves: Sequence[Curves], ratio: float = 2.0) -> dict[str, Row]:
+    return {row.id.removeprefix("vision."): row for row in rows_of(measured(curves, ratio))}
+
+
+def test_difficulty_is_when_one_who_knows_the_truth_would_stop() -> None:
+    assert difficulty([made()], 0.01).tolist() == [2, 3]
+    worse = made(psnr=((20, 19, 18, 17), (20, 20, 20, 20)))
+    assert difficulty([worse], 0.01).tolist() == [1, 1]
+
+
+def test_the_figures_follow_from_the_curves() -> None:
+    found = rows([made(kind) for kind in KINDS])
+    assert found["psnr_clean"].value == pytest.approx(24.0 - 21.0)
+    assert found["margin_holes"].value == pytest.approx(24.0 - 21.0)
+    assert found["margin_single_pass"].value == pytest.approx(24.0 - 22.0)
+    assert found["energy_rho"].value == pytest.approx(0.0)  # after the last step all are alike
+    assert found["halt_rho"].value == pytest.approx(1.0)
+    assert found["saving_fixed"].value == pytest.approx(1.5)
+    assert found["encode_ms"].value == 1.0
+    assert found["apartment_f1"].value is None
+
+
+def test_a_saving_that_costs_quality_is_none() -> None:
+    careful = [made(kind, halted=(24.0, 23.99)) for kind in KINDS]
+    assert rows(careful, 3.0)["saving_full"].value == pytest.approx(3.0)
+    hasty = [made(kind, halted=(23.0, 23.99)) for kind in KINDS]
+    assert rows(hasty, 3.0)["saving_full"].value == 1.0
+    assert rows(hasty, 3.0)["saving_full"].baselines["part_lost"] == pytest.approx(0.505 / 4.0)
+
+
+def test_an_energy_that_follows_severity_alone_is_found_out() -> None:
+    rng = np.random.default_rng(0)
+    curves = []
+    for number, kind in enumerate(KINDS):  # each degradation is worse, and its energy says so
+        psnr = 30.0 - number + rng.normal(0, 0.5, (40, 4))
+        energies = 10.0 ** (-(30.0 - number + rng.normal(0, 0.5, (40, 3))) / 10.0)
+        curves.append(made(kind, psnr, (1,) * 40, energies=energies))
+    assert rows(curves)["energy_rho"].value < 0.3  # type: ignore[operator]
+
+
+def test_the_cheapest_plan_that_is_no_worse_is_what_halting_is_held_against() -> None:
+    assert fewest_steps(np.array([20.0, 22.0, 23.0, 23.0]), 22.5) == 2
+    assert fewest_steps(np.array([20.0, 22.0, 23.0, 23.0]), 23.5) is None
+    assert measured([made(kind) for kind in KINDS]).saving.best_plan.name == "guided"
+
+
+def test_sweeps_cover_the_frame() -> None:
+    covered = np.zeros((LATENT_CELLS, LATENT_CELLS), int)
+    for row, column in SWEEP:
+        covered[row : row + WINDOW, column : column + WINDOW] += 1
+    assert covered.shape == (LATENT_CELLS, LATENT_CELLS)
+    assert (covered > 0).all()
+
+
+def test_times_are_paired_and_their_ratio_has_an_interval() -> None:
+    calls: list[str] = []
+    harmed = degrade(np.zeros((224, 224, 3), np.float32), "clean", np.random.default_rng(0))
+    runs: dict[str, Callable[[Degraded], object]] = {
+        "one": lambda _: calls.append("one"),
+        "two": lambda _: calls.append("two"),
+    }
+    times = paired(runs, [harmed] * 3, 2)
+    assert len(times["one"].by_input) == 3
+    assert calls[2:8] == ["one", "two", "two", "one", "two", "one"]
+    value, low, high = ratio_interval(Times((2.0, 4.0, 9.0)), Times((1.0, 2.0, 3.0)))
+    assert value == pytest.approx(2.5)
+    assert 2.0 <= low <= value <= high <= 3.0
+
+
+# Things of the apartment.
+
+
+def thing(label: str, box: tuple[float, float, float, float], far_m: float = 1.0) -> LabelledThing:
+    return LabelledThing(label, box, far_m, 0.0, int((box[2] - box[0]) * (box[3] - box[1])))
+
+
+def found_at(label: str, box: tuple[float, float, float, float], sure: float = 0.9) -> Detection:
+    return Detection(label, sure, box, 0.0, 1.0)
+
+
+def test_things_count_by_class_and_overlap_and_only_where_they_can_be_seen() -> None:
+    cup, table = SMALL.classes[0], LARGE.classes[0]
+    seen = [
+        thing(cup, (10, 10, 30, 30)),
+        thing(cup, (100, 10, 120, 30), far_m=2.5),  # too far to be required
+        thing(table, (0, 100, 100, 200)),
+    ]
+    said = [
+        found_at(cup, (12, 10, 30, 30)),
+        found_at(cup, (11, 10, 30, 30), 0.5),  # again the same one
+        found_at(cup, (100, 10, 120, 30)),
+        found_at(table, (60, 100, 160, 200)),  # overlaps by a quarter
+    ]
+    counts = vision_apartment.scored(said, seen)
+    assert counts["objects", "right"] == 1
+    assert counts["objects", "wrong"] == 1
+    assert counts["objects", "missed"] == 0
+    assert counts["furniture", "wrong"] == 1
+    assert counts["furniture", "missed"] == 1
+    assert vision_apartment.Found(1, 1, 2).f1 == pytest.approx(2 / 5)
+    assert vision_apartment.scored([], [])["objects", "right"] == 0
+
+
+# The plugin and controls that know nothing.
+
+
+class Still(VisionPlugin):
+    """A refiner that does nothing."""
+
+    def step(self, state: VisionState) -> VisionState:
+        return dataclasses.replace(state, steps=state.steps + 1)
+
+
+class Constant(VisionPlugin):
+    """Draws the same grey picture of everything."""
+
+    def restored(self, state: VisionState) -> Any:
+        return np.full((224, 224, 3), 128, np.uint8)
+
+
+class Covered(VisionPlugin):
+    """A camera whose lens is covered."""
+
+    def init_state(self, observation: Any, context: Any) -> VisionState:
+        frame = observation.data
+        black = dataclasses.replace(frame, rgb=np.zeros_like(frame.rgb))
+        return super().init_state(dataclasses.replace(observation, data=black), context)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> VisionPlugin:
+    return VisionPlugin()
+
+
+@pytest.fixture(scope="module")
+def pca(shipped: VisionPlugin) -> BlockPCA:
+    return stored(shipped)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision_baselines, "NLM_STRENGTHS", ())
+
+
+def scores(
+    plugin: VisionPlugin, pca: BlockPCA, pictures: Any, weights: Any = None
+) -> dict[str, Row]:
+    """All rows of quality and halting."""
+    with Progress(disable=True) as bar:
+        run = Benchmark(plugin, pictures, pca, 0, bar, weights)
+        curves = run.curves()
+        saving = run.saving(halting_of(curves), 1, 1)
+    result = rows_of(Measured(curves, saving, GRAPHS, 2, None, None))
+    return {row.id.removeprefix("vision."): row for row in result}
+
+
+def test_the_stored_block_pca_is_one(pca: BlockPCA) -> None:
+    picture = scenery(1)[0].astype(np.float32) / np.float32(255.0)
+    once = pca.restore(picture)
+    assert psnr_db(np.square(once - picture).mean()) > 23.0
+    assert np.abs(pca.restore(once) - once).mean() < 2e-3
+    assert np.square(once - picture).mean() < 0.1 * np.square(pca.mean_picture - picture).mean()
+
+
+def test_a_refiner_that_does_nothing_gains_and_saves_nothing(pca: BlockPCA) -> None:
+    found = scores(Still(SHORT), pca, scenery(2))
+    assert found["margin_single_pass"].value == 0.0
+    assert found["saving_full"].value == 1.0
+    assert found["saving_fixed"].value <= 1.0  # type: ignore[operator]
+    assert found["halt_rho"].value == 0.0
+
+
+def test_a_constant_picture_beats_no_baseline(pca: BlockPCA) -> None:
+    found = scores(Constant(SHORT), pca, scenery(2))
+    assert found["psnr_clean"].value < -5.0  # type: ignore[operator]
+    for name in ("margin_noise50", "margin_holes"):
+        assert found[name].value <= 0.1, name  # type: ignore[operator]
+    assert found["margin_single_pass"].value == 0.0
+    assert found["saving_full"].value == 1.0
+
+
+def test_a_covered_lens_scores_as_such(pca: BlockPCA) -> None:
+    found = scores(Covered(SHORT), pca, scenery(2))
+    for name in ("psnr_clean", "margin_noise50", "margin_holes"):
+        assert found[name].value < 0.0, name  # type: ignore[operator]
+    assert found["energy_rho"].value <= 0.0  # type: ignore[operator]
+    assert found["saving_full"].value == 1.0
+    assert found["saving_fixed"].value <= 1.0  # type: ignore[operator]
+
+
+def test_random_weights_restore_nothing(pca: BlockPCA) -> None:
+    weights = artifacts.random_weights(3)
+    found = scores(VisionPlugin(SHORT, weights), pca, scenery(2), weights)
+    for name in ("psnr_clean", "margin_noise50", "margin_holes"):
+        assert found[name].value < -1.0, name  # type: ignore[operator]
+    assert found["saving_full"].value == 1.0
+
+
+def test_the_shipped_plugin_is_scored_by_what_the_engine_answers(
+    shipped: VisionPlugin, pca: BlockPCA
+) -> None:
+    pictures = scenery(1)
+    one = vision_curves.measure(shipped, pictures, "noise50", 0, pca)
+    last = shipped.config.max_steps
+    assert one.errors.shape == (1, last + 1)
+    assert one.energies.shape == (1, last)
+    assert 1 <= one.steps[0] <= last
+    assert float(one.halted[0]) in one.errors[0, 1 : one.steps[0] + 1]
+    assert one.best_baseline()[1] == pytest.approx(
+        max(float(psnr_db(values).mean()) for values in one.baselines.values())
+    )
+    assert math.isfinite(psnr_db(0.0))
+    again = vision_curves.measure(shipped, pictures, "noise50", 0, pca)
+    np.testing.assert_array_equal(one.errors, again.errors)
+
+
+def test_restorations_are_drawn_side_by_side(shipped: VisionPlugin, tmp_path: Path) -> None:
+    pictures, path = scenery(2), tmp_path / "sheets" / "sheet.png"
+    vision_figure.draw(shipped, pictures, 0, path)
+    drawn = cv2.imread(str(path))
+    assert drawn is not None
+    sheet = drawn[..., ::-1]
+    assert sheet.shape[0] > 5 * 224
+    target = sheet[:, -230:-6]
+    assert any((target[top : top + 224] == pictures[0]).all() for top in range(60))
+
+
+def test_memory_is_measured_in_a_process_of_its_own() -> None:
+    added = memory(1)
+    if added is None:
+        pytest.skip("the system does not tell how much memory a process has")
+    assert 10.0 < added.onnxruntime < added.added < 1000.0
+    assert added.incomplete >= added.added
+
+
+def test_things_are_found_in_views_of_the_apartment(shipped: VisionPlugin) -> None:
+    pytest.importorskip("mujoco", reason="views are rendered by MuJoCo")
+    views = vision_apartment.views_of(4, 6)
+    counts = vision_apartment.measure(shipped, views)
+    assert counts["all"].right + counts["all"].missed > 5
+    assert counts["all"].f1 > 0.5
+    blank = [dataclasses.replace(view, rgb=np.zeros_like(view.rgb)) for view in views[:2]]
+    assert vision_apartment.measure(shipped, blank)["all"].right == 0
+
+
+def test_a_seed_that_may_have_been_trained_on_is_refused() -> None:
+    vision_apartment.check_seeds(range(12))
+    with pytest.raises(ConfigError, match="100000:100012"):
+        vision_apartment.check_seeds(range(100_000, 100_012))
+
+
+def test_frames_are_seen_as_a_camera_delivers_them(shipped: VisionPlugin) -> None:
+    harmed = vision_curves.inputs_of(scenery(1), "holes", 0)[0]
+    observation = vision_curves.observation_of(harmed, 3)
+    assert isinstance(observation, Observation)
+    assert isinstance(observation.data, Frame)
+    assert observation.data.missing is harmed.missing

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from models.vision.layout import INPUT_PX, LARGE_CLASSES, ROOMS, SMALL_CLASSES
 from sage.irp.errors import ConfigError
 
 BENCHMARK_SEEDS: Final = range(10_000)
+#: Side of the photographs that training cuts its pictures from.
+LARGE_PX: Final = 256
 LABELS: Final[tuple[str, ...]] = LARGE_CLASSES + SMALL_CLASSES
 
 #: One labelled thing of one frame; ``label`` indexes :data:`LABELS`.
@@ -163,21 +165,24 @@ def photographs(folder: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uin
 
     Both are empty where the folder does not exist.
     """
-    paths = sorted(folder.glob("*.jpg"))
-    pictures = np.zeros((len(paths), INPUT_PX, INPUT_PX, 3), np.uint8)
+    pictures, held_out = _read(sorted(folder.glob("*.jpg")), INPUT_PX)
+    return pictures[~held_out], pictures[held_out]
+
+
+def training_photographs(folder: Path) -> npt.NDArray[np.uint8]:
+    """Those to train on, (N, 256, 256, 3), to be cut and scaled."""
+    pictures, held_out = _read(sorted(folder.glob("*.jpg")), LARGE_PX)
+    return pictures[~held_out]
+
+
+def _read(paths: list[Path], side_px: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Pictures (N, side, side, 3), and which of them are held out."""
+    pictures = np.zeros((len(paths), side_px, side_px, 3), np.uint8)
     for index, path in enumerate(paths):
         bgr = cv2.imread(str(path))
         if bgr is None:
             raise ConfigError(f"{path} is no readable picture")
-        pictures[index] = cv2.resize(bgr, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)[
-            :, :, ::-1
-        ]
-    held_out = np.arange(len(paths)) % 8 == 7
-    return pictures[~held_out], pictures[held_out]
-
-
-def shuffled(count: int, seed: int) -> Iterator[int]:
-    """Indices below ``count`` for ever: each epoch is a new permutation."""
-    rng = np.random.default_rng(seed)
-    while True:
-        yield from rng.permutation(count)
+        shape = (side_px, side_px)
+        resized = cv2.resize(bgr, shape, interpolation=cv2.INTER_AREA)
+        pictures[index] = resized[:, :, ::-1]
+    return pictures, np.arange(len(paths)) % 8 == 7

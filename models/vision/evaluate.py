@@ -1,69 +1,105 @@
-"""Measure exported vision weights on held-out views: what the card says comes from here."""
+"""Measure what exported vision weights read from held-out views: things, room, embedding."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from models.backends import OnnxRuntimeBackend
-from models.vision.augment import degrade
 from models.vision.data import LABELS, LabelledFrames
-from models.vision.layout import INPUT_PX, ROOMS, SLOTS, STEPS, THUMBNAIL_PX
+from models.vision.degradation import KINDS, degrade
+from models.vision.halting import delivered_step, halting_step
+from models.vision.judgement import expected_errors, expected_gains, patch_weights
+from models.vision.layout import (
+    INPUT_PX,
+    LATENT_CELLS,
+    PATCHES,
+    ROOMS,
+    SLOTS,
+    STEPS,
+    THOUGHT_CHANNELS,
+)
+from models.vision.observing import network_input
 from models.vision.reading import Calibration, Found, SlotCalibration, relations, things_in
+from models.vision.windows import best_window, cut, pasted, visited
 
-#: A detection is right if its class is and its box overlaps the true one by at least this
-#: (intersection over union), or their middles are nearer than this: a tray seen from its side is
-#: four pixels high.
-MATCH_OVERLAP: Final = {"furniture": 0.4, "objects": 0.3}
-MATCH_MIDDLE_PX: Final = {"furniture": 0.0, "objects": 6.0}
 #: Recall is asked for things of which at least so much is seen (a cupboard's edge at the rim of
 #: the picture tells nobody what it is), and which are at most this far away.
 REQUIRED_PX: Final = {"furniture": 400.0, "objects": 25.0}
 RANGE_M: Final = {"furniture": 3.5, "objects": 1.8}
-PRECISION_WANTED: Final = 0.95
+#: Thresholds are those of the largest F1 at which so much of what is reported is right.
+PRECISION_WANTED: Final = 0.9
+#: Refinements are read at these moments.
+MOMENTS: Final = ("step 1", "halted", f"step {STEPS}")
+LAST: Final = MOMENTS[-1]
+_THUMBNAIL_PX: Final = 14
+#: What the first step is handed besides the latent.
+NO_THOUGHT: Final = np.zeros((1, THOUGHT_CHANNELS, PATCHES, PATCHES), np.float32)
+NO_VISITS: Final = np.zeros((LATENT_CELLS, LATENT_CELLS), np.uint8)
 
 Backends = Mapping[str, OnnxRuntimeBackend]
 Float32Array = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """One frame refined: per latent (the initial one first) energy, maps, room logits, picture."""
+class MatchRule:
+    """A detection is right if its class is and its box overlaps the true one by at least
+    ``overlap`` (intersection over union), or their middles are nearer than ``middle_px``."""
 
-    energies: list[float]
-    maps: list[Float32Array]
-    rooms: list[Float32Array]
-    pictures: list[Float32Array]
+    overlap: Mapping[str, float]
+    middle_px: Mapping[str, float]
 
 
-def refine_frame(graphs: Backends, frame: npt.NDArray[np.uint8], steps: int = STEPS) -> Curve:
-    """Encode a (224, 224, 3) frame and refine it, reading the heads after every step."""
-    state = graphs["encode"].infer({"frame": np.ascontiguousarray(frame)[None]})
-    energies, maps, rooms, pictures = [float(state.pop("energy")[0])], [], [], []
+#: What is good enough to drive to and to grip: a tray seen from its side is four pixels high.
+MATCH_OVERLAP: Final = {"furniture": 0.4, "objects": 0.3}
+MATCH_MIDDLE_PX: Final = {"furniture": 0.0, "objects": 6.0}
+USEFUL: Final = MatchRule(MATCH_OVERLAP, MATCH_MIDDLE_PX)
+#: The field's usual criterion.
+STRICT: Final = MatchRule({"furniture": 0.5, "objects": 0.5}, {"furniture": 0.0, "objects": 0.0})
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One frame refined: ``latents`` from the first on, each (1, 256, 7, 7), and ``errors``
+    (steps + 1, 2): the mean squared error expected of each, and after all steps."""
+
+    latents: list[Float32Array]
+    errors: npt.NDArray[np.float64]
+
+
+def refine_frame(
+    graphs: Backends,
+    seen: npt.NDArray[np.uint8],
+    missing: BoolArray | None = None,
+    steps: int = STEPS,
+) -> Trace:
+    """Encode a (224, 224, 3) frame and refine it by ``steps`` steps, halting nowhere."""
+    picture, cells = network_input(seen, missing)
+    state = graphs["encode"].infer({"frame": picture[None], "missing": cells})
+    frame = {"observed": state["observed"], "missing": cells}
+    weights = patch_weights(cells)
+    maps = state["errors"]
+    latents, errors, thought, visits = [state["latent"]], [], NO_THOUGHT, NO_VISITS
     for step in range(steps + 1):
-        read = graphs["read"].infer({"latent": state["latent"]})
-        maps.append(read["maps"][0])
-        rooms.append(read["room_logits"][0])
-        pictures.append((state["thumbnail"] - state["residual"])[0])
+        errors.append(expected_errors(maps[0], weights))
         if step == steps:
             break
-        out = graphs["step"].infer({**state, "step": np.array(step, np.int64)})
-        state = {**state, "latent": out["next_latent"], "residual": out["next_residual"]}
-        energies.append(float(out["energy"][0]))
-    return Curve(energies, maps, rooms, pictures)
-
-
-def clean_thumbnail(frame: npt.NDArray[np.uint8]) -> Float32Array:
-    """(224, 224, 3) uint8 to the (3, 56, 56) area average in [0, 1]."""
-    fold = INPUT_PX // THUMBNAIL_PX
-    blocks = frame.astype(np.float32).reshape(THUMBNAIL_PX, fold, THUMBNAIL_PX, fold, 3)
-    return np.asarray(blocks.mean((1, 3)).transpose(2, 0, 1) / 255.0, np.float32)
+        at = best_window(expected_gains(maps[0], weights), visits)
+        window = {name: cut(part, at) for name, part in frame.items()}
+        parts = {"latent": cut(latents[-1], at), "thought": cut(thought, at), **window}
+        out = graphs["step"].infer({**parts, "step": np.array(step, np.int64)})
+        judged = graphs["judge"].infer({"latent": out["next_latent"], **window})["errors"]
+        latents.append(pasted(latents[-1], out["next_latent"], at))
+        thought, visits = pasted(thought, out["next_thought"], at), visited(visits, at)
+        maps = pasted(maps, judged, at)
+    return Trace(latents, np.array(errors, np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +114,7 @@ class Match:
 
 
 def match(
-    found: list[Found], things: npt.NDArray[Any], focal_px: float
+    found: list[Found], things: npt.NDArray[Any], focal_px: float, rule: MatchRule = USEFUL
 ) -> tuple[list[Match], list[tuple[str, float]]]:
     """Detections matched greedily to things, and for every thing that had to be found its
     (slot, logit of its detection), -inf where there is none."""
@@ -88,7 +124,7 @@ def match(
     for item in sorted(found, key=lambda f: -f.logit):
         same = things["label"] == LABELS.index(item.label)
         overlap, _, apart_px = relations(np.array(item.box_px, np.float32), boxes)
-        agrees = (overlap >= MATCH_OVERLAP[item.slot]) | (apart_px < MATCH_MIDDLE_PX[item.slot])
+        agrees = (overlap >= rule.overlap[item.slot]) | (apart_px < rule.middle_px[item.slot])
         fits = same & agrees & (taken == -math.inf)
         if not fits.any():
             matches.append(Match(item.slot, item.logit, False, math.nan, math.nan))
@@ -114,25 +150,108 @@ def match(
     return matches, required
 
 
-def calibrate(matches: list[Match]) -> Calibration:
-    """Platt scaling per slot, and the smallest confidence that keeps the wanted precision."""
+@dataclass(slots=True)
+class Outcomes:
+    """Detections of many frames held against the truth by one rule, and the required things."""
+
+    matches: list[Match] = field(default_factory=list)
+    required: list[tuple[str, float]] = field(default_factory=list)
+
+    def add(
+        self, found: list[Found], things: npt.NDArray[Any], focal_px: float, rule: MatchRule
+    ) -> None:
+        """Count one more frame."""
+        matches, required = match(found, things, focal_px, rule)
+        self.matches += matches
+        self.required += required
+
+    def of(self, slot: str) -> tuple[list[Match], npt.NDArray[np.float64]]:
+        """Detections of one slot, most certain first, and the logits of its required things."""
+        mine = sorted((m for m in self.matches if m.slot == slot), key=lambda m: -m.logit)
+        return mine, np.array([logit for name, logit in self.required if name == slot], np.float64)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was read at one moment of every refinement."""
+
+    useful: Outcomes = field(default_factory=Outcomes)
+    strict: Outcomes = field(default_factory=Outcomes)
+    rooms: list[tuple[Float32Array, int]] = field(default_factory=list)
+    embeddings: list[Float32Array] = field(default_factory=list)
+
+    @property
+    def room_accuracy(self) -> float:
+        """How often the most probable room is the true one."""
+        known = [logits.argmax() == truth for logits, truth in self.rooms if truth >= 0]
+        return float(np.mean(known)) if known else math.nan
+
+
+def collect(
+    graphs: Backends,
+    frames: LabelledFrames,
+    focal_px: float,
+    tolerance_db: float,
+    degraded: bool = False,
+    limit: int | None = None,
+) -> dict[str, Tally]:
+    """Refine a set of views, each degraded by a kind of its own if asked; a tally per moment."""
+    tallies = {moment: Tally() for moment in MOMENTS}
+    rng = np.random.default_rng(7)
+    for index in range(min(len(frames), limit or len(frames))):
+        seen, missing = np.asarray(frames.frames[index]), None
+        if degraded:
+            clean = seen.astype(np.float32) / np.float32(255.0)
+            harmed = degrade(clean, KINDS[index % len(KINDS)], rng)
+            seen, missing = harmed.seen, harmed.missing
+        trace = refine_frame(graphs, seen, missing)
+        halted = delivered_step(trace.errors, halting_step(trace.errors, tolerance_db))
+        steps = {"step 1": 1, "halted": halted, LAST: STEPS}
+        read = {}
+        for step in set(steps.values()):
+            read[step] = graphs["read"].infer({"latent": trace.latents[step]})
+        for moment, tally in tallies.items():
+            out = read[steps[moment]]
+            found = things_in(out["maps"][0])
+            tally.useful.add(found, frames.of(index), focal_px, USEFUL)
+            tally.strict.add(found, frames.of(index), focal_px, STRICT)
+            tally.rooms.append((out["room_logits"][0], int(frames.rooms[index])))
+            tally.embeddings.append(out["embedding"][0])
+    return tallies
+
+
+def calibrate(tally: Tally) -> Calibration:
+    """Per slot: Platt scaling of what is useful, and the confidence of the largest strict F1."""
     calibration = {}
     for slot in SLOTS:
-        mine = [m for m in matches if m.slot == slot.name]
-        logits = np.array([m.logit for m in mine])
-        right = np.array([m.right for m in mine], np.float64)
-        scale, bias = _logistic_fit(logits, right)
-        order = np.argsort(-logits)
-        precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-        enough = np.flatnonzero(precision >= PRECISION_WANTED)
+        useful, _ = tally.useful.of(slot.name)
+        logits = np.array([m.logit for m in useful])
+        scale, bias = logistic_fit(logits, np.array([m.right for m in useful], np.float64))
+        strict, wanted = tally.strict.of(slot.name)
         rule = SlotCalibration(scale, bias)
-        last = logits[order][enough[-1]] if len(enough) else logits.max(initial=0.0)
-        threshold = min(max(rule.probability(float(last)), 0.3), 0.9)
+        threshold = min(max(rule.probability(_best_logit(strict, wanted)), 0.05), 0.95)
         calibration[slot.name] = SlotCalibration(scale, bias, round(threshold, 3))
     return calibration
 
 
-def _logistic_fit(
+def _best_logit(matches: list[Match], wanted: npt.NDArray[np.float64]) -> float:
+    """From which logit on F1 is largest, among those that keep the precision that is wanted (the
+    most precise one where none does); ``matches`` in falling order of certainty."""
+    if not matches:
+        return 0.0
+    logits = np.array([m.logit for m in matches])
+    precision = np.cumsum([m.right for m in matches]) / np.arange(1, len(matches) + 1)
+    hit = (wanted[None, :] >= logits[:, None]).sum(1)
+    recall = hit / max(len(wanted), 1)
+    enough = precision >= min(PRECISION_WANTED, float(precision.max()))
+    f1 = 2.0 * precision * recall / np.maximum(precision + recall, 1e-9)
+    best = int(np.argmax(np.where(enough, f1, -1.0)))
+    # Half way to the next one: no detection sits on the threshold itself.
+    following = logits[best + 1] if best + 1 < len(logits) else logits[best]
+    return float(0.5 * (logits[best] + following))
+
+
+def logistic_fit(
     logits: npt.NDArray[np.float64], right: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
     """Scale and bias of the best sigmoid (Newton's method, slightly regularised)."""
@@ -148,81 +267,64 @@ def _logistic_fit(
     return max(float(weights[0]), 0.05), float(weights[1])
 
 
-@dataclass(slots=True)
-class _Tally:
-    matches: list[Match]
-    required: list[tuple[str, float]]
-    rooms_right: int = 0
-    rooms: int = 0
-
-
-def collect(
-    graphs: Backends,
-    frames: LabelledFrames,
-    focal_px: float,
-    degraded: bool = False,
-    limit: int | None = None,
-) -> tuple[list[_Tally], npt.NDArray[np.float64], npt.NDArray[np.float64], list[Any]]:
-    """Refine a set: per step the matches, energies (N, steps + 1), true errors, room logits."""
-    tallies = [_Tally([], []) for _ in range(STEPS + 1)]
-    energies, errors, rooms = [], [], []
-    rng = np.random.default_rng(7)
-    for index in range(min(len(frames), limit or len(frames))):
-        frame = seen = np.asarray(frames.frames[index])
-        if degraded:
-            worse = degrade(frame.astype(np.float32) / np.float32(255.0), rng)
-            seen = np.round(worse * 255.0).astype(np.uint8)
-        curve = refine_frame(graphs, seen)
-        truth = clean_thumbnail(frame)
-        energies.append(curve.energies)
-        errors.append([float(np.square(p - truth).mean()) for p in curve.pictures])
-        for tally, maps, room in zip(tallies, curve.maps, curve.rooms, strict=True):
-            matches, required = match(things_in(maps), frames.of(index), focal_px)
-            tally.matches += matches
-            tally.required += required
-            if frames.rooms[index] >= 0:
-                tally.rooms += 1
-                tally.rooms_right += int(room.argmax() == frames.rooms[index])
-        rooms.append((curve.rooms[-1], int(frames.rooms[index])))
-    return tallies, np.array(energies), np.array(errors), rooms
-
-
-def figures_at(tally: _Tally, calibration: Calibration) -> dict[str, Any]:
-    """Recall, precision, errors and calibration error of one step's detections, by slot."""
-    out: dict[str, Any] = {"room_accuracy": tally.rooms_right / max(tally.rooms, 1)}
+def figures_at(tally: Tally, calibration: Calibration) -> dict[str, Any]:
+    """Recall, precision, F1 and errors of one moment's detections by slot, and the room's."""
+    out: dict[str, Any] = {"room_accuracy": tally.room_accuracy, "f1": _f1(tally, calibration)}
     for slot in SLOTS:
         rule = calibration[slot.name]
-        mine = [m for m in tally.matches if m.slot == slot.name]
+        mine, wanted = tally.useful.of(slot.name)
         kept = [m for m in mine if rule.probability(m.logit) >= rule.threshold]
         right = [m for m in kept if m.right]
-        wanted = [logit for name, logit in tally.required if name == slot.name]
-        hit = sum(rule.probability(v) >= rule.threshold for v in wanted if v > -math.inf)
+        bearing_rad = [m.bearing_error_rad for m in right]
+        precision, recall = _precision_recall(tally.useful, slot.name, rule)
+        strict = _precision_recall(tally.strict, slot.name, rule)
         out[slot.name] = {
-            "recall": hit / max(len(wanted), 1),
-            "precision": len(right) / max(len(kept), 1),
+            "recall": recall,
+            "precision": precision,
+            "f1": _harmonic(*strict),
             "average_precision": _average_precision(mine, wanted),
             "required": len(wanted),
-            "bearing_error_deg_p50": _percentile([m.bearing_error_rad for m in right], 50, True),
-            "bearing_error_deg_p90": _percentile([m.bearing_error_rad for m in right], 90, True),
+            "bearing_error_deg_p50": math.degrees(_percentile(bearing_rad, 50)),
+            "bearing_error_deg_p90": math.degrees(_percentile(bearing_rad, 90)),
             "distance_error_p50": _percentile([m.distance_error for m in right], 50),
             "calibration_error": _calibration_error(kept, rule),
         }
     return out
 
 
-def _percentile(values: list[float], percent: float, degrees: bool = False) -> float:
-    if not values:
-        return math.nan
-    value = float(np.percentile(values, percent))
-    return math.degrees(value) if degrees else value
+def _precision_recall(outcomes: Outcomes, slot: str, rule: SlotCalibration) -> tuple[float, float]:
+    mine, wanted = outcomes.of(slot)
+    kept = [m.right for m in mine if rule.probability(m.logit) >= rule.threshold]
+    hit = sum(rule.probability(v) >= rule.threshold for v in wanted if v > -math.inf)
+    return sum(kept) / max(len(kept), 1), hit / max(len(wanted), 1)
 
 
-def _average_precision(matches: list[Match], wanted: list[float]) -> float:
+def _harmonic(precision: float, recall: float) -> float:
+    return 2.0 * precision * recall / max(precision + recall, 1e-9)
+
+
+def _f1(tally: Tally, calibration: Calibration) -> float:
+    """F1 over all slots at once, by the strict rule."""
+    right = reported = hit = wanted = 0
+    for slot in SLOTS:
+        rule = calibration[slot.name]
+        mine, required = tally.strict.of(slot.name)
+        kept = [m.right for m in mine if rule.probability(m.logit) >= rule.threshold]
+        right, reported = right + sum(kept), reported + len(kept)
+        wanted += len(required)
+        hit += sum(rule.probability(v) >= rule.threshold for v in required if v > -math.inf)
+    return _harmonic(right / max(reported, 1), hit / max(wanted, 1))
+
+
+def _percentile(values: list[float], percent: float) -> float:
+    return float(np.percentile(values, percent)) if values else math.nan
+
+
+def _average_precision(matches: list[Match], wanted: npt.NDArray[np.float64]) -> float:
     """Mean over the required things of the precision at which each is found; 0 if it is not."""
-    ranked = sorted(matches, key=lambda m: -m.logit)
-    logits = np.array([m.logit for m in ranked])
-    precision = np.cumsum([m.right for m in ranked]) / np.arange(1, len(ranked) + 1)
-    best = np.maximum.accumulate(precision[::-1])[::-1] if len(ranked) else precision
+    logits = np.array([m.logit for m in matches])
+    precision = np.cumsum([m.right for m in matches]) / np.arange(1, len(matches) + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1] if len(matches) else precision
     at = [best[np.searchsorted(-logits, -v, "right") - 1] for v in wanted if v > -math.inf]
     return float(np.sum(at)) / max(len(wanted), 1)
 
@@ -241,7 +343,7 @@ def _calibration_error(kept: list[Match], rule: SlotCalibration) -> float:
     return float(np.sum(gaps))
 
 
-def room_scale(rooms: list[Any]) -> float:
+def room_scale(rooms: list[tuple[Float32Array, int]]) -> float:
     """The temperature (as a factor on the logits) that best fits the room probabilities."""
     best = (math.inf, 1.0)
     for scale in np.geomspace(0.2, 5.0, 40):
@@ -254,53 +356,74 @@ def room_scale(rooms: list[Any]) -> float:
     return best[1]
 
 
-def photograph_figures(
-    graphs: Backends, photographs: npt.NDArray[np.uint8], calibration: Calibration
-) -> dict[str, Any]:
-    """Reconstruction error per step and false detections on natural photographs."""
-    errors, false, flat = [], 0, []
-    for picture in photographs:
-        curve = refine_frame(graphs, picture)
-        truth = clean_thumbnail(picture)
-        errors.append([float(np.square(p - truth).mean()) for p in curve.pictures])
-        flat.append(float(np.square(truth - truth.mean((1, 2), keepdims=True)).mean()))
-        false += len(things_in(curve.maps[-1], calibration))
-    return {
-        "photographs": len(photographs),
-        "true_error": np.mean(errors, 0).tolist() if errors else [],
-        "flat_colour_error": float(np.mean(flat)) if flat else math.nan,
-        "detections_per_photograph": false / max(len(photographs), 1),
-    }
-
-
-def latency_ms(graphs: Backends, frame: npt.NDArray[np.uint8], runs: int = 60) -> dict[str, float]:
-    """p50 and p95 of encode, four steps and one read, in milliseconds, warm."""
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        state = graphs["encode"].infer({"frame": frame[None]})
-        state.pop("energy")
-        for step in range(STEPS):
-            out = graphs["step"].infer({**state, "step": np.array(step, np.int64)})
-            state = {**state, "latent": out["next_latent"], "residual": out["next_residual"]}
-        maps = graphs["read"].infer({"latent": state["latent"]})["maps"]
-        things_in(maps[0])
-        times.append((time.perf_counter() - started) * 1e3)
-    return {"p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95))}
-
-
 def majority_room_accuracy(train_rooms: npt.NDArray[Any], test_rooms: npt.NDArray[Any]) -> float:
     """How often the most frequent training room is right: the trivial baseline."""
     counts = np.bincount(train_rooms[train_rooms >= 0], minlength=len(ROOMS))
     return float((test_rooms[test_rooms >= 0] == counts.argmax()).mean())
 
 
-def input_error(frames: LabelledFrames) -> float:
-    """True error of the degraded observation itself: what doing nothing gives."""
-    rng = np.random.default_rng(7)
-    errors = []
-    for frame in frames.frames:
-        worse = degrade(frame.astype(np.float32) / np.float32(255.0), rng)
-        seen = np.round(worse * 255.0).astype(np.uint8)
-        errors.append(float(np.square(clean_thumbnail(seen) - clean_thumbnail(frame)).mean()))
-    return float(np.mean(errors))
+def thumbnail_vector(frame: npt.NDArray[np.uint8]) -> Float32Array:
+    """(224, 224, 3) to the (588,) area averages of 14 x 14 parts in [0, 1]."""
+    fold = INPUT_PX // _THUMBNAIL_PX
+    blocks = frame.astype(np.float32).reshape(_THUMBNAIL_PX, fold, _THUMBNAIL_PX, fold, 3)
+    return np.asarray(blocks.mean((1, 3)).reshape(-1) / 255.0, np.float32)
+
+
+def same_place(queries: Float32Array, stored: Float32Array, places: list[tuple[int, int]]) -> float:
+    """How often the nearest other stored view, by cosine, is of the same place as the query.
+
+    ``queries`` and ``stored`` (N, D) are of the same views; ``places`` (apartment, room) of each.
+    """
+    unit = [
+        v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9) for v in (queries, stored)
+    ]
+    likeness = unit[0] @ unit[1].T
+    np.fill_diagonal(likeness, -np.inf)
+    nearest = likeness.argmax(1)
+    return float(np.mean([places[i] == places[int(j)] for i, j in enumerate(nearest)]))
+
+
+def false_detections(
+    graphs: Backends, photographs: npt.NDArray[np.uint8], calibration: Calibration
+) -> float:
+    """Detections per natural photograph, on which there is nothing that the model knows."""
+    count = 0
+    for picture in photographs:
+        latent = refine_frame(graphs, picture).latents[-1]
+        count += len(things_in(graphs["read"].infer({"latent": latent})["maps"][0], calibration))
+    return count / max(len(photographs), 1)
+
+
+def latency_ms(
+    graphs: Backends, frame: npt.NDArray[np.uint8], runs: int = 60
+) -> dict[str, dict[str, float]]:
+    """p50 and p95 in milliseconds, warm, of each graph, and of a frame with all steps and one
+    reading."""
+    picture, cells = network_input(frame)
+    whole: dict[str, npt.NDArray[Any]] = {"frame": picture[None], "missing": cells}
+    encoded = graphs["encode"].infer(whole)
+    parts = {"missing": cells, "thought": NO_THOUGHT}
+    parts |= {name: encoded[name] for name in ("latent", "observed")}
+    window = {name: cut(part, (0, 0)) for name, part in parts.items()}
+    judged = {name: window[name] for name in ("latent", "observed", "missing")}
+    inputs: dict[str, dict[str, npt.NDArray[Any]]] = {
+        "encode": whole,
+        "step": {**window, "step": np.array(1, np.int64)},
+        "judge": judged,
+        "read": {"latent": encoded["latent"]},
+        "decode": {"latent": encoded["latent"]},
+    }
+    times: dict[str, list[float]] = {name: [] for name in (*inputs, "frame")}
+    for _ in range(runs):
+        for name, values in inputs.items():
+            started = time.perf_counter()
+            graphs[name].infer(values)
+            times[name].append(time.perf_counter() - started)
+        started = time.perf_counter()
+        latent = refine_frame(graphs, frame).latents[-1]
+        things_in(graphs["read"].infer({"latent": latent})["maps"][0])
+        times["frame"].append(time.perf_counter() - started)
+    return {
+        name: {f"p{q}": 1e3 * float(np.percentile(values, q)) for q in (50, 95)}
+        for name, values in times.items()
+    }

@@ -56,7 +56,11 @@ def test_damaged_card(copy: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        *((key, value) for key in ("focal_px", "room_scale") for value in NO_POSITIVE_NUMBERS),
+        *(
+            (key, value)
+            for key in ("focal_px", "room_scale", "tolerance_db")
+            for value in NO_POSITIVE_NUMBERS
+        ),
         ("files", []),
         ("files", 3),
         ("files/step.onnx", 3),

@@ -61,7 +61,9 @@ def draw(vision: VisionPlugin, pictures: UInt8Array, seed: int, path: Path) -> s
             sheet[top : top + INPUT_PX, left : left + INPUT_PX] = picture
             write(note, left, top + INPUT_PX + 17)
     path.parent.mkdir(parents=True, exist_ok=True)
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     try:
         written = cv2.imwrite(str(path), sheet[..., ::-1], settings)
     except cv2.error:  # no such format

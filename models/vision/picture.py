@@ -44,6 +44,31 @@ class Letterbox:
         return camera.focal_px * self.scale * self.height_px / camera.height_px
 
 
+def missing_in(missing: npt.NDArray[np.bool_], letterbox: Letterbox) -> npt.NDArray[np.bool_]:
+    """A mask (H, W) of missing pixels as one of the network's picture, (224, 224).
+
+    A pixel there is missing where any that it is made of is. ValueError if it is no such mask.
+    """
+    wanted = (letterbox.height_px, letterbox.width_px)
+    if not isinstance(missing, np.ndarray) or missing.dtype != bool or missing.shape != wanted:
+        raise ValueError(
+            f"missing must be bool of the picture's shape {wanted}, "
+            f"got {getattr(missing, 'dtype', type(missing).__name__)} {np.shape(missing)}"
+        )
+    if wanted == (INPUT_PX, INPUT_PX):
+        return missing
+    import cv2
+
+    out = np.zeros((INPUT_PX, INPUT_PX), bool)
+    left, top = int(letterbox.left_px), int(letterbox.top_px)
+    width = max(round(letterbox.width_px * letterbox.scale), 1)
+    height = max(round(letterbox.height_px * letterbox.scale), 1)
+    method = cv2.INTER_AREA if letterbox.scale < 1.0 else cv2.INTER_LINEAR
+    part = cv2.resize(missing.astype(np.float32), (width, height), interpolation=method)
+    out[top : top + height, left : left + width] = part > 0.0
+    return out
+
+
 def letterboxed(rgb: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Letterbox]:
     """A picture (H, W, 3) uint8 scaled and padded with grey to 224 x 224 x 3.
 

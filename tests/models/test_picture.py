@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from models.vision.picture import letterboxed
+from models.vision.picture import letterboxed, missing_in
 from sage.values import CameraModel
 
 
@@ -56,3 +56,44 @@ def test_focal_length_scales_with_the_picture() -> None:
 def test_no_picture(rgb: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8 of shape"):
         letterboxed(rgb)
+
+
+def test_missing_pixels_of_a_picture_of_native_size_stay_as_they_are() -> None:
+    _, box = letterboxed(np.zeros((224, 224, 3), np.uint8))
+    missing = np.random.default_rng(0).random((224, 224)) < 0.3
+    np.testing.assert_array_equal(missing_in(missing, box), missing)
+
+
+@pytest.mark.parametrize("shape", [(576, 768), (768, 576), (100, 50), (480, 640), (1, 1), (3, 900)])
+def test_whatever_a_missing_pixel_touches_is_missing(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(1)
+    rgb = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    missing = np.zeros(shape, bool)
+    missing[shape[0] // 3 : shape[0] // 3 + max(shape[0] // 10, 1)] = True
+    other = rgb.copy()
+    other[missing] = 255 - other[missing]
+    (one, box), (two, _) = letterboxed(rgb), letterboxed(other)
+    mapped = missing_in(missing, box)
+    assert mapped.shape == (224, 224)
+    assert not (one != two).any(-1)[~mapped].any()
+    # No more than that: a part as large as in the picture, and a rim of the pixels beside it.
+    part = missing.mean() * round(shape[0] * box.scale) * round(shape[1] * box.scale)
+    assert mapped.sum() <= part + 2 * (2 + box.scale) * 224
+
+
+def test_what_was_added_around_a_picture_is_not_missing() -> None:
+    _, box = letterboxed(np.zeros((100, 200, 3), np.uint8))
+    mapped = missing_in(np.ones((100, 200), bool), box)
+    assert mapped[56:168].all()
+    assert not mapped[:56].any()
+    assert not mapped[168:].any()
+    assert not missing_in(np.zeros((100, 200), bool), box).any()
+
+
+@pytest.mark.parametrize(
+    "missing", [np.zeros((4, 5), np.uint8), np.zeros((5, 4), bool), np.zeros(20, bool), None]
+)
+def test_no_mask(missing: object) -> None:
+    _, box = letterboxed(np.zeros((4, 5, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"bool of the picture's shape \(4, 5\), got"):
+        missing_in(missing, box)  # type: ignore[arg-type]

@@ -1,25 +1,49 @@
-"""Vision: a VAE's 7 x 7 x 256 latent, refined toward the frame; things and room read from it."""
+"""Vision: a VAE's 7 x 7 x 256 latent of the frame, refined; things and room are read from it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from models.vision import artifacts
-from models.vision.layout import ROOMS, STEPS
-from models.vision.picture import Letterbox, letterboxed
+from models.vision.degradation import fill
+from models.vision.judgement import expected_errors, expected_gains, patch_weights
+from models.vision.layout import (
+    INPUT_PX,
+    LATENT_CELLS,
+    MISSING_CHANNELS,
+    PATCHES,
+    ROOMS,
+    STEPS,
+    THOUGHT_CHANNELS,
+)
+from models.vision.picture import Letterbox, letterboxed, missing_in
 from models.vision.reading import SlotCalibration, calibration_from, things_in
-from sage.irp import ConfigError, Context, HaltPolicy, Invariants, IRPPlugin, PluginError
+from models.vision.windows import best_window, cut, pasted, visited
+from sage.irp import (
+    ConfigError,
+    Context,
+    HaltPolicy,
+    HaltReason,
+    Invariants,
+    IRPPlugin,
+    PluginError,
+)
 from sage.values import CameraModel, Detection, Frame, Observation, Scene
 
+BoolArray = npt.NDArray[np.bool_]
 Float32Array = npt.NDArray[np.float32]
+UInt8Array = npt.NDArray[np.uint8]
 
-_MAX_STEPS: Final = 16
+_MAX_STEPS: Final = 20
+_NO_VISITS: Final = np.zeros((LATENT_CELLS, LATENT_CELLS), np.uint8)
+_MAX_TOLERANCE_DB: Final = 40.0
+_BLANK: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +51,12 @@ class VisionConfig:
     """Settings of the vision plugin.
 
     Attributes:
-        max_steps: refinement steps per frame, 1 to 16; training unrolled four.
-        slope_eps: a step that lowers the energy by less than this fraction ends the refinement.
+        max_steps: refinement steps per frame, 1 to 20; training unrolled sixteen.
+        slope_eps: a step that moves the energy by less than this fraction of the first step's
+            ends the refinement.
+        tolerance_db: the refinement also ends where the error head expects all further steps
+            together to win less than this, 0 (never) to 40 dB; None takes what calibration found
+            to cost at most a hundredth of the quality gained.
         threads: processor threads of one inference, 1 to 64.
         min_confidence: report only detections at least this certain, in (0, 1); None takes the
             thresholds that calibration found for furniture and for objects.
@@ -36,6 +64,7 @@ class VisionConfig:
 
     max_steps: int = STEPS
     slope_eps: float = 0.01
+    tolerance_db: float | None = None
     threads: int = 1
     min_confidence: float | None = None
 
@@ -44,6 +73,10 @@ class VisionConfig:
             raise ConfigError(f"vision max_steps {self.max_steps} must be in [1, {_MAX_STEPS}]")
         if not 0.0 <= self.slope_eps < 1.0:
             raise ConfigError(f"vision slope_eps {self.slope_eps} must be in [0, 1)")
+        if self.tolerance_db is not None and not 0.0 <= self.tolerance_db <= _MAX_TOLERANCE_DB:
+            raise ConfigError(
+                f"vision tolerance_db {self.tolerance_db} must be in [0, {_MAX_TOLERANCE_DB:g}]"
+            )
         if not 1 <= self.threads <= 64:
             raise ConfigError(f"vision threads {self.threads} must be in [1, 64]")
         if self.min_confidence is not None and not 0.0 < self.min_confidence < 1.0:
@@ -52,28 +85,36 @@ class VisionConfig:
 
 @dataclass(frozen=True, slots=True)
 class VisionState:
-    """A frame being looked at. Arrays are float32 with a leading batch axis of 1.
+    """A frame being looked at. Network arrays are float32 with a leading batch axis of 1.
 
-    ``latent`` (1, 256, 7, 7); ``thumbnail`` (1, 3, 56, 56) is the frame in [0, 1] and
-    ``residual`` (1, 3, 56, 56) what of it the latent does not explain; ``features``
-    (1, 192, 7, 7); ``energy_value`` belongs to ``latent``; ``steps`` counts those made.
+    ``latent`` (1, 256, 7, 7); ``thought`` (1, 32, 28, 28), what the steps hand on to each other;
+    ``observed`` (1, 64, 28, 28), the components of the frame's patches;
+    ``missing`` (1, 16, 28, 28), what of them was not delivered. ``errors`` (2, 28, 28) are the
+    squared errors that the patches are expected to have (pixels in [0, 1]), now and after all
+    steps; ``weights`` (28, 28) say how much each counts. ``visits`` (7, 7) counts the looks at
+    each cell and ``steps`` those made in all.
+    ``seen`` (224, 224, 3) and ``mask`` (224, 224) are the frame itself.
     """
 
     latent: Float32Array
-    residual: Float32Array
-    features: Float32Array
-    thumbnail: Float32Array
-    energy_value: float
+    thought: Float32Array
+    observed: Float32Array
+    missing: Float32Array
+    weights: Float32Array
+    errors: Float32Array
+    visits: UInt8Array
     steps: int
+    seen: UInt8Array
+    mask: BoolArray | None
     captured_s: float
     letterbox: Letterbox
     camera: CameraModel | None
 
     @property
-    def reconstruction(self) -> Float32Array:
-        """What the latent says the frame looks like: (56, 56, 3) in [0, 1]."""
-        picture = (self.thumbnail - self.residual)[0].transpose(1, 2, 0)
-        return np.clip(picture, 0.0, 1.0)
+    def remaining_db(self) -> float:
+        """What all further steps together are expected to win, in dB."""
+        now, settled = expected_errors(self.errors, self.weights)
+        return 10.0 * math.log10(now / settled)
 
 
 class VisionPlugin(IRPPlugin[VisionState, Scene]):
@@ -94,9 +135,9 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
 
     name = "vision"
     invariants = Invariants(
-        state_space="a 7 x 7 x 256 latent of the frame, with the residual of its decoding",
-        noise_model="Gaussian: the encoder's posterior on the latent, pixel noise on the frame",
-        energy="mean squared error of the decoded latent against the 56 x 56 frame, plus prior",
+        state_space="a 7 x 7 x 256 latent of the frame, with what was observed of it",
+        noise_model="sensor noise, motion blur, and pixels that are missing, as trained on",
+        energy="expected mean squared error of the decoded latent, by a head trained on the truth",
         coherence="things with bearing and distance, and the room, for grounding and planning",
     )
 
@@ -109,6 +150,8 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
         )
         card = artifacts.load_card()
         self._focal_px = float(card["focal_px"])
+        tolerance = self.config.tolerance_db
+        self._tolerance_db = float(card["tolerance_db"]) if tolerance is None else tolerance
         self._calibration = calibration_from(card)
         if self.config.min_confidence is not None:
             self._calibration = {
@@ -117,68 +160,104 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
             }
         self._room_scale = float(card["room_scale"])
         graphs = artifacts.backends(weights, self.config.threads)
-        self._encode, self._step, self._read = (graphs[name] for name in artifacts.GRAPHS)
+        self._encode, self._step, self._judge, self._decode, self._read = (
+            graphs[name] for name in artifacts.GRAPHS
+        )
+        self._no_thought = np.zeros((1, THOUGHT_CHANNELS, PATCHES, PATCHES), np.float32)
+        self._whole = np.zeros((1, MISSING_CHANNELS, PATCHES, PATCHES), np.float32)
 
     @property
     def cost_s(self) -> dict[str, float]:
         """Measured median seconds of one run of each graph; NaN where none was made."""
-        return {
-            "encode": self._encode.cost_s,
-            "step": self._step.cost_s,
-            "read": self._read.cost_s,
-        }
+        backends = (self._encode, self._step, self._judge, self._decode, self._read)
+        return dict(zip(artifacts.GRAPHS, (b.cost_s for b in backends), strict=True))
 
     def init_state(self, observation: Any, context: Context) -> VisionState:
         """Encode a camera observation; PluginError if it holds no picture."""
         if not isinstance(observation, Observation) or not isinstance(observation.data, Frame):
             raise PluginError(f"vision needs an Observation of a Frame, got {observation!r:.80}")
         frame = observation.data
+        mask, missing = None, self._whole
         try:
             picture, letterbox = letterboxed(frame.rgb)
+            if frame.missing is not None:
+                mask = missing_in(frame.missing, letterbox)
         except ValueError as error:
             raise PluginError(f"vision: {error}") from error
-        out = self._encode.infer({"frame": picture[None]})
+        if mask is not None and mask.any():
+            picture = _filled(picture, mask)
+            missing = _missing_map(mask)
+        out = self._encode.infer({"frame": picture[None], "missing": missing})
         return VisionState(
             latent=out["latent"],
-            residual=out["residual"],
-            features=out["features"],
-            thumbnail=out["thumbnail"],
-            energy_value=float(out["energy"][0]),
+            thought=self._no_thought,
+            observed=out["observed"],
+            missing=missing,
+            weights=patch_weights(missing),
+            errors=out["errors"][0],
+            visits=_NO_VISITS,
             steps=0,
+            seen=picture,
+            mask=mask,
             captured_s=observation.captured_s,
             letterbox=letterbox,
             camera=frame.camera,
         )
 
     def step(self, state: VisionState) -> VisionState:
-        """One refinement step of the latent, and its decoding."""
+        """One refinement step, of the window where most is to be gained, and what it brought."""
+        at = best_window(expected_gains(state.errors, state.weights), state.visits)
+        observed, missing = cut(state.observed, at), cut(state.missing, at)
+        latent = cut(state.latent, at)
         out = self._step.infer(
             {
-                "latent": state.latent,
-                "residual": state.residual,
-                "features": state.features,
-                "thumbnail": state.thumbnail,
+                "latent": latent,
+                "thought": cut(state.thought, at),
+                "observed": observed,
+                "missing": missing,
                 "step": np.array(state.steps, np.int64),
             }
         )
-        return VisionState(
-            latent=out["next_latent"],
-            residual=out["next_residual"],
-            features=state.features,
-            thumbnail=state.thumbnail,
-            energy_value=float(out["energy"][0]),
+        if np.array_equal(out["next_latent"], latent):
+            return state  # nothing came of it, and nothing will: it must not look like a step
+        judged = self._judge.infer(
+            {"latent": out["next_latent"], "observed": observed, "missing": missing}
+        )["errors"]
+        return replace(
+            state,
+            latent=pasted(state.latent, out["next_latent"], at),
+            thought=pasted(state.thought, out["next_thought"], at),
+            errors=pasted(state.errors[None], judged, at)[0],
+            visits=visited(state.visits, at),
             steps=state.steps + 1,
-            captured_s=state.captured_s,
-            letterbox=state.letterbox,
-            camera=state.camera,
         )
 
     def energy(self, state: VisionState) -> float:
-        """Mean squared error of the decoded latent against the frame, plus a small prior."""
-        return state.energy_value
+        """The expected mean squared error of the picture that the latent stands for."""
+        return expected_errors(state.errors, state.weights)[0]
+
+    def settled(self, previous: VisionState, state: VisionState) -> HaltReason | None:
+        """STABLE where all further steps together are expected to win next to nothing.
+
+        A refiner that changes nothing has settled nothing, whatever is expected of it.
+        """
+        if state.steps == previous.steps or state.remaining_db >= self._tolerance_db:
+            return None
+        return HaltReason.STABLE
+
+    def restored(self, state: VisionState) -> UInt8Array:
+        """The picture that a state stands for, (224, 224, 3); what was observed of an incomplete
+        frame is kept."""
+        picture: UInt8Array = self._decode.infer({"latent": state.latent})["picture"][0]
+        if state.mask is None or not state.mask.any():
+            return picture
+        return np.where(state.mask[..., None], picture, state.seen)
 
     def result(self, state: VisionState) -> Scene:
-        """Things and room, read from the latent; boxes in the camera's own pixels."""
+        """Things and room, read from the latent; boxes in the camera's own pixels.
+
+        A picture that shows nothing (a lens that is covered, a wall from near) tells no room.
+        """
         out = self._read.infer({"latent": state.latent})
         logits = out["room_logits"][0].astype(np.float64) * self._room_scale
         probabilities = np.exp(logits - logits.max())
@@ -198,7 +277,15 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
                     distance_m=found.distance_m * focal / self._focal_px,
                 )
             )
-        return Scene(state.captured_s, tuple(detections), ROOMS[room], float(probabilities[room]))
+        # The first component of a patch is its brightness, of unit variance in photographs.
+        blank = float(state.observed[0, 0].std()) < _BLANK
+        return Scene(
+            state.captured_s,
+            tuple(detections),
+            None if blank else ROOMS[room],
+            0.0 if blank else float(probabilities[room]),
+            out["embedding"][0],
+        )
 
     @staticmethod
     def _bearing_rad(state: VisionState, column_px: float, focal_px: float) -> float:
@@ -206,3 +293,18 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
         column = state.letterbox.column_to_source(column_px)
         middle = 0.5 * state.letterbox.width_px
         return -math.atan2((column - middle) * state.letterbox.scale, focal_px)
+
+
+def _filled(picture: UInt8Array, mask: BoolArray) -> UInt8Array:
+    """The picture with the missing pixels guessed from those around them."""
+    guessed = fill(picture.astype(np.float32) / np.float32(255.0), mask)
+    return np.round(np.clip(guessed, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _missing_map(mask: BoolArray) -> Float32Array:
+    """(224, 224) to (1, 16, 28, 28): the fraction that is missing of each 2 px square."""
+    half = INPUT_PX // 2
+    quarters = mask.reshape(half, 2, half, 2).mean((1, 3), dtype=np.float32)
+    side = half // PATCHES
+    cells = quarters.reshape(PATCHES, side, PATCHES, side).transpose(1, 3, 0, 2)
+    return np.ascontiguousarray(cells.reshape(1, MISSING_CHANNELS, PATCHES, PATCHES))

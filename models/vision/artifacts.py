@@ -1,4 +1,4 @@
-"""The shipped weights: three ONNX files beside this module and the card that describes them."""
+"""The shipped weights: five ONNX files beside this module and the card that describes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.vision.reading import calibration_from
 from sage.irp.errors import ModelError
 
 FOLDER: Final = Path(__file__).parent
-GRAPHS: Final = ("encode", "step", "read")
+GRAPHS: Final = ("encode", "step", "judge", "decode", "read")
 CARD: Final = shipped.CARD
 REMEDY: Final = "git checkout -- models/vision` or `python -m models.vision.train"
 #: No number of a card reaches it.
@@ -28,7 +28,7 @@ def load_card(folder: Path = FOLDER) -> dict[str, Any]:
 
 def _fault(card: dict[str, Any]) -> str:
     """What is wrong with the part of a card that is used at run time; empty if nothing is."""
-    for key in ("focal_px", "room_scale"):
+    for key in ("focal_px", "room_scale", "tolerance_db"):
         if not _is_number(card.get(key)) or not 0.0 < card[key] < MAX_NUMBER:
             found = repr(card[key])[:40] if key in card else "missing"
             return f"'{key}' is {found}; valid: a number above 0, below {MAX_NUMBER:g}"

@@ -1,4 +1,4 @@
-"""Torch to ONNX: three graphs, opset 17, weights stored as float16 and cast at load."""
+"""Torch to ONNX: five graphs, opset 17, weights stored as float16 and cast at load."""
 
 from __future__ import annotations
 
@@ -16,39 +16,69 @@ from onnx import TensorProto, helper, numpy_helper
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.vision.artifacts import GRAPHS
-from models.vision.layout import INPUT_PX
-from models.vision.lightweight_vae import ConvNorm
-from models.vision.network import EncodeGraph, ReadGraph, StepGraph, VisionModel
+from models.vision.layout import (
+    FOLD,
+    INPUT_PX,
+    MISSING_CHANNELS,
+    PATCH_PX,
+    PATCHES,
+    WINDOW,
+)
+from models.vision.network import (
+    DecodeGraph,
+    EncodeGraph,
+    JudgeGraph,
+    ReadGraph,
+    StepGraph,
+    VisionModel,
+    no_thought,
+)
+from models.vision.reader import ConvNorm
 from sage.irp.errors import ModelError
 
 OPSET: Final = 17
 #: Smaller tensors (biases, norms) stay float32: nothing to gain.
 _FLOAT16_FROM: Final = 1024
 _HALF: Final = "_float16"
-
-_STATE = ("latent", "residual", "features", "thumbnail")
+_BASIS: Final = ("analysis", "synthesis", "offset")
 
 
 def export(model: VisionModel, folder: Path) -> dict[str, dict[str, Any]]:
-    """Write ``encode.onnx``, ``step.onnx`` and ``read.onnx``; returns what the card says of them.
+    """Write the five graphs; returns what the card says of them.
 
     Per file: ``sha256``, ``bytes`` and ``float16_tensors``, the (byte offset, count) of every
     float16 weight inside it.
     """
     model = folded(model)
     frame = torch.zeros(1, INPUT_PX, INPUT_PX, 3, dtype=torch.uint8)
+    missing = torch.zeros(1, MISSING_CHANNELS, PATCHES, PATCHES)
     with torch.no_grad():
-        state = EncodeGraph(model)(frame)[:4]
+        latent, observed, _ = EncodeGraph(model)(frame, missing)
+    side = WINDOW * FOLD
+    patches = (no_thought(latent), observed, missing)
+    window = (latent[..., :WINDOW, :WINDOW], *(part[..., :side, :side] for part in patches))
     step = torch.tensor(0, dtype=torch.int64)
     graphs: dict[str, tuple[torch.nn.Module, tuple[torch.Tensor, ...], list[str], list[str]]] = {
-        "encode": (EncodeGraph(model), (frame,), ["frame"], [*_STATE, "energy"]),
+        "encode": (
+            EncodeGraph(model),
+            (frame, missing),
+            ["frame", "missing"],
+            ["latent", "observed", "errors"],
+        ),
         "step": (
             StepGraph(model),
-            (*state, step),
-            [*_STATE, "step"],
-            ["next_latent", "next_residual", "energy"],
+            (*window, step),
+            ["latent", "thought", "observed", "missing", "step"],
+            ["next_latent", "next_thought"],
         ),
-        "read": (ReadGraph(model), (state[0],), ["latent"], ["maps", "room_logits"]),
+        "judge": (
+            JudgeGraph(model),
+            (window[0], *window[2:]),
+            ["latent", "observed", "missing"],
+            ["errors"],
+        ),
+        "decode": (DecodeGraph(model), (latent,), ["latent"], ["picture"]),
+        "read": (ReadGraph(model), (latent,), ["latent"], ["maps", "room_logits", "embedding"]),
     }
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
@@ -106,7 +136,7 @@ def _half_stored(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, list[bytes]]:
 def load_torch(folder: Path) -> VisionModel:
     """The exported weights in a torch module, batch norms folded in, for fine-tuning.
 
-    The posterior's variance is not exported (only training samples it): it starts anew.
+    Of the patches' basis what is drawn is exported; components beyond it stay zero.
     ModelError if a weight is missing or has another shape.
     """
     model = folded(VisionModel())
@@ -115,14 +145,23 @@ def load_torch(folder: Path) -> VisionModel:
         for tensor in onnx.load(str(folder / f"{name}.onnx")).graph.initializer:
             key = tensor.name.removesuffix(_HALF).removeprefix("model.")
             values = np.array(numpy_helper.to_array(tensor), np.float32)
-            exported[key] = torch.from_numpy(values)
+            exported[f"{name}.{key}" if key in _BASIS else key] = torch.from_numpy(values)
     own = model.state_dict()
     for key, value in own.items():
-        if key.startswith("encoder.log_variance."):
+        if key.startswith("vae.patches."):
             continue
         if key not in exported or exported[key].shape != value.shape:
             raise ModelError(f"{folder}: weight {key!r} of shape {tuple(value.shape)} is missing")
         value.copy_(exported[key])
+    synthesis, offset = exported["decode.synthesis"] / 255.0, exported["decode.offset"]
+    square = (len(synthesis), PATCH_PX, PATCH_PX, 3)
+    columns = synthesis.reshape(square).permute(0, 3, 1, 2).flatten(1)
+    patches = model.vae.patches
+    patches.basis.zero_()
+    patches.deviation[: len(columns)] = columns.norm(dim=1)
+    patches.basis[:, : len(columns)] = (columns / columns.norm(dim=1, keepdim=True)).T
+    mean = (offset - 0.5).reshape(square[1:]) / 255.0
+    patches.mean.copy_(mean.permute(2, 0, 1).flatten())
     return model
 
 

@@ -1,8 +1,10 @@
-"""One refinement step on the 7 x 7 latent: a small network with skip connections.
+"""One refinement step on the 7 x 7 latent: a small recurrent U-Net with skip connections.
 
-In the manner of iterative amortised inference (Marino, Yue & Mandt, 2018): the step looks at the
-latent, at what its decoding still gets wrong, and at the frame's features, and proposes a change
-of the latent. The same weights serve every step; an embedding tells them which step it is.
+A recurrent inference machine (Putzky & Welling, "Recurrent Inference Machines for Solving Inverse
+Problems", 2017): the step looks at what the latent says of every patch, at what was observed of it
+and at what is missing, proposes a change of the latent, and hands on what it has understood so
+far. The same weights serve every step; a scale and shift per channel (Perez et al., "FiLM", 2018)
+tell them which one it is. No picture is decoded on the way.
 """
 
 from __future__ import annotations
@@ -12,56 +14,111 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vision.layout import (
-    FEATURE_CHANNELS,
-    LATENT_CELLS,
+    FOLD,
     LATENT_CHANNELS,
+    LATENT_COMPONENTS,
+    MISSING_CHANNELS,
+    OBSERVED_COMPONENTS,
     STEPS,
-    THUMBNAIL_PX,
+    THOUGHT_CHANNELS,
 )
+from models.vision.lightweight_vae import ERROR_SCALE, LightweightVAE
 
-_FOLD = THUMBNAIL_PX // LATENT_CELLS
-_WIDTH = 160
-
-
-class ContextBlock(nn.Module):
-    """3 x 3 convolutions around a skip, with the whole picture's mean mixed into every cell."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, channels)
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.context = nn.Linear(channels, channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, 7, 7) to the same shape."""
-        y = self.norm(x)
-        y = F.relu(self.first(y) + self.context(y.mean((2, 3)))[:, :, None, None])
-        return x + self.second(y)
+_FINE, _MIDDLE, _COARSE = THOUGHT_CHANNELS, 48, 96
 
 
 class LatentRefiner(nn.Module):
-    """Latent, residual, frame features and step number to a better latent."""
+    """Latent, observation and step number to a better latent: blocks at 28, 14 and 7 cells.
+
+    A change has three parts per component: a free one, a share of what the latent says (Wiener's
+    filter, which shrinks what is mostly noise) and a share of the residual.
+    """
+
+    scale_seen: Tensor
+    scale_residual: Tensor
+    scale_change: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.residual_in = nn.Conv2d(3 * _FOLD * _FOLD, 96, 1)
-        self.mix = nn.Conv2d(LATENT_CHANNELS + 96 + FEATURE_CHANNELS, _WIDTH, 1)
-        self.step_embedding = nn.Parameter(torch.zeros(STEPS, _WIDTH))
-        self.blocks = nn.Sequential(ContextBlock(_WIDTH), ContextBlock(_WIDTH))
-        self.norm = nn.GroupNorm(8, _WIDTH)
-        self.change = nn.Conv2d(_WIDTH, LATENT_CHANNELS, 1)
+        self.unfold = nn.Conv2d(LATENT_CHANNELS, LATENT_COMPONENTS * FOLD * FOLD, 1)
+        seen = 2 * LATENT_COMPONENTS + OBSERVED_COMPONENTS + MISSING_CHANNELS
+        self.mix = nn.Conv2d(seen, _FINE, 1)
+        self.recall = nn.Parameter(torch.full((_FINE,), 0.3))
+        self.steps = nn.Parameter(torch.zeros(STEPS, 2 * (_FINE + _MIDDLE + _COARSE)))
+        # Later steps begin smaller: one that overshoots would first have to unlearn it. Four steps
+        # go once round the frame.
+        gains = (0.6 ** (torch.arange(STEPS)[:, None] // 4).float()).clamp(min=0.3)
+        self.gains = nn.Parameter(gains.repeat(1, LATENT_COMPONENTS))
+        self.fine = nn.Conv2d(_FINE, _FINE, 3, padding=1)
+        self.to_middle = nn.Conv2d(_FINE, _MIDDLE, 2, stride=2)
+        self.middle = nn.Conv2d(_MIDDLE, _MIDDLE, 3, padding=1)
+        self.to_coarse = nn.Conv2d(_MIDDLE, _COARSE, 2, stride=2)
+        self.coarse = nn.Conv2d(_COARSE, _COARSE, 3, padding=1)
+        self.from_coarse = nn.Conv2d(_COARSE, 4 * _MIDDLE, 1)
+        self.from_middle = nn.Conv2d(_MIDDLE, 4 * _FINE, 1)
+        self.join = nn.Conv2d(_FINE, _FINE, 3, padding=1)
+        self.change = nn.Conv2d(_FINE, 3 * LATENT_COMPONENTS, 1)
+        self.fold = nn.Conv2d(LATENT_COMPONENTS, LATENT_CHANNELS, FOLD, stride=FOLD)
+        for name, channels in (
+            ("scale_seen", OBSERVED_COMPONENTS),
+            ("scale_residual", LATENT_COMPONENTS),
+            ("scale_change", LATENT_COMPONENTS),
+        ):
+            self.register_buffer(name, torch.ones(1, channels, 1, 1))
 
-    def forward(self, latent: Tensor, residual: Tensor, features: Tensor, step: Tensor) -> Tensor:
-        """The next latent.
+    @torch.no_grad()
+    def begin(self, vae: LightweightVAE) -> None:
+        """Take over how a fitted autoencoder folds and unfolds its latent; small random weights.
 
-        ``latent`` (N, 256, 7, 7), ``residual`` (N, 3, 56, 56) = frame minus decoded latent,
-        ``features`` (N, 192, 7, 7), ``step`` () int64, counted from 0; steps after the last
-        trained one are treated as the last.
+        Residuals and changes are measured alike in all components, whatever their own size.
         """
-        error = F.relu(self.residual_in(F.pixel_unshuffle(residual * 4.0, _FOLD)))
-        embedding = self.step_embedding[step.clamp(0, STEPS - 1)]
-        hidden = self.mix(torch.cat([latent, error, features], 1)) + embedding[None, :, None, None]
-        hidden = self.blocks(hidden)
-        return latent + self.change(F.relu(self.norm(hidden)))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.change.weight)
+        nn.init.normal_(self.change.weight[:LATENT_COMPONENTS], std=0.01)
+        self.unfold.load_state_dict(vae.decoder.unfold.state_dict())
+        self.fold.weight.copy_(vae.encoder.project.weight)
+        relative = vae.patches.deviation[None, :, None, None] / ERROR_SCALE
+        self.scale_seen.copy_(relative[:, :OBSERVED_COMPONENTS].sqrt())
+        self.scale_residual.copy_(relative[:, :LATENT_COMPONENTS])
+        self.scale_change.copy_(1.0 / relative[:, :LATENT_COMPONENTS])
+
+    def forward(
+        self, latent: Tensor, thought: Tensor, observed: Tensor, missing: Tensor, step: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The next latent and thought.
+
+        ``latent`` (N, 256, 7, 7), ``thought`` (N, 32, 28, 28), zeros before the first step,
+        ``observed`` (N, 64, 28, 28), ``missing`` (N, 16, 28, 28) with the fraction that is missing
+        of each 2 px square, ``step`` () int64, counted from 0; steps after the last trained one
+        are treated as the last.
+        """
+        number = step.clamp(0, STEPS - 1)
+        gain1, shift1, gain2, shift2, gain3, shift3 = self.steps[number][None, :, None, None].split(
+            [_FINE, _FINE, _MIDDLE, _MIDDLE, _COARSE, _COARSE], 1
+        )
+        said = F.pixel_shuffle(self.unfold(latent), FOLD)
+        residual = observed[:, :LATENT_COMPONENTS] - said
+        seen = torch.cat(
+            [
+                said * self.scale_seen[:, :LATENT_COMPONENTS],
+                observed * self.scale_seen,
+                residual * self.scale_residual,
+                missing,
+            ],
+            1,
+        )
+        fine = F.relu(self.mix(seen) + thought * self.recall[None, :, None, None])
+        fine = fine + F.relu(self.fine(fine) * (1.0 + gain1) + shift1)
+        middle = F.relu(self.to_middle(fine))
+        middle = middle + F.relu(self.middle(middle) * (1.0 + gain2) + shift2)
+        coarse = F.relu(self.to_coarse(middle))
+        coarse = coarse + F.relu(self.coarse(coarse) * (1.0 + gain3) + shift3)
+        middle = F.relu(middle + F.pixel_shuffle(self.from_coarse(coarse), 2))
+        thought = F.relu(self.join(fine + F.pixel_shuffle(self.from_middle(middle), 2)))
+        free, shrink, follow = self.change(thought).float().chunk(3, 1)
+        change = free * self.scale_change + shrink * said + follow * residual
+        change = change * self.gains[number][None, :, None, None]
+        return latent + self.fold(change).float(), thought

@@ -1,58 +1,23 @@
-"""The vision model: encoder, decoder, refiner and the heads that read the refined latent."""
+"""The vision model: autoencoder, refiner, error head and reader, and the graphs exported of it."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.vision.judge import ErrorHead
 from models.vision.latent_refiner import LatentRefiner
 from models.vision.layout import (
-    DETECTION_CHANNELS,
-    LARGE,
-    LATENT_CHANNELS,
-    PRIOR_WEIGHT,
-    ROOMS,
-    SMALL,
-    SUBCELLS,
+    DRAWN_COMPONENTS,
+    INPUT_PX,
+    OBSERVED_COMPONENTS,
+    PATCH_PX,
+    PATCHES,
+    THOUGHT_CHANNELS,
 )
-from models.vision.lightweight_vae import Decoder, Encoder, thumbnail
-
-
-class Heads(nn.Module):
-    """Detection maps and room logits, from the latent alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hidden = nn.Conv2d(LATENT_CHANNELS, 192, 3, padding=1)
-        self.detect = nn.Conv2d(192, DETECTION_CHANNELS * SUBCELLS * SUBCELLS, 1)
-        self.room_hidden = nn.Linear(2 * LATENT_CHANNELS, 64)
-        self.room = nn.Linear(64, len(ROOMS))
-        # Rare positives: start every class near probability 0.01, so that the first thousand
-        # batches are not spent on unlearning a half.
-        with torch.no_grad():
-            assert self.detect.bias is not None
-            bias = self.detect.bias.view(DETECTION_CHANNELS, -1)
-            for slot in (LARGE, SMALL):
-                bias[slot.first_channel : slot.first_channel + len(slot.classes)] = -4.6
-
-    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 256, 7, 7) to detection maps (N, C, 14, 14) and room logits (N, rooms)."""
-        hidden = F.relu(self.hidden(latent))
-        maps = F.pixel_shuffle(self.detect(hidden), SUBCELLS)
-        pooled = torch.cat([latent.mean((2, 3)), latent.amax((2, 3))], 1)
-        return maps, self.room(F.relu(self.room_hidden(pooled)))
-
-
-class Unrolled(NamedTuple):
-    """A refinement unrolled for training: one entry per latent, the initial one first."""
-
-    latents: list[Tensor]
-    pictures: list[Tensor]
-    mean: Tensor
-    log_variance: Tensor
+from models.vision.lightweight_vae import LightweightVAE, PatchBasis
+from models.vision.reader import SceneReader
 
 
 class VisionModel(nn.Module):
@@ -60,72 +25,120 @@ class VisionModel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = Encoder()
-        self.decoder = Decoder()
+        self.vae = LightweightVAE()
         self.refiner = LatentRefiner()
-        self.heads = Heads()
-
-    def unroll(self, picture: Tensor, steps: int) -> Unrolled:
-        """Encode (N, 3, 224, 224) in [0, 1], sample the posterior in training, refine."""
-        small = thumbnail(picture)
-        mean, log_variance, features = self.encoder(picture)
-        latent = mean
-        if self.training:
-            latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
-        latents, pictures = [latent], [self.decoder(latent)]
-        for step in range(steps):
-            residual = small - pictures[-1].detach()
-            latent = self.refiner(latent, residual, features, torch.tensor(step))
-            latents.append(latent)
-            pictures.append(self.decoder(latent))
-        return Unrolled(latents, pictures, mean, log_variance)
+        self.judge = ErrorHead()
+        self.reader = SceneReader()
 
 
-def energy(residual: Tensor, latent: Tensor) -> Tensor:
-    """Energy (N,) of a latent: mean squared residual plus a small Gaussian prior."""
-    return residual.square().mean((1, 2, 3)) + PRIOR_WEIGHT * latent.square().mean((1, 2, 3))
+def no_thought(latent: Tensor) -> Tensor:
+    """What the first step is handed: zeros (N, 32, 28, 28)."""
+    return latent.new_zeros(len(latent), THOUGHT_CHANNELS, PATCHES, PATCHES)
+
+
+def missing_map(missing: Tensor) -> Tensor:
+    """Missing pixels (N, 1, 224, 224) of 0 or 1 as the networks take them: (N, 16, 28, 28)."""
+    return F.pixel_unshuffle(F.avg_pool2d(missing, 2), PATCH_PX // 2)
+
+
+def _interleaved(patches: PatchBasis) -> tuple[Tensor, Tensor]:
+    """Scaled basis (192, 192) and mean (192,) for patches whose colours lie side by side."""
+    basis = (patches.basis * patches.deviation).T
+    order = basis.reshape(-1, 3, PATCH_PX, PATCH_PX).permute(0, 2, 3, 1).reshape(basis.shape)
+    mean = patches.mean.reshape(3, PATCH_PX, PATCH_PX).permute(1, 2, 0).reshape(-1)
+    return order, mean
 
 
 class EncodeGraph(nn.Module):
-    """What ``encode.onnx`` computes: uint8 frame to the first state."""
+    """What ``encode.onnx`` computes: uint8 frame to the first state.
+
+    The patches are gathered as bytes, a quarter of the memory traffic of floats.
+    """
+
+    analysis: Tensor
+    offset: Tensor
 
     def __init__(self, model: VisionModel) -> None:
         super().__init__()
         self.model = model
+        basis, mean = _interleaved(model.vae.patches)
+        deviation = model.vae.patches.deviation[:OBSERVED_COMPONENTS, None]
+        rows = basis[:OBSERVED_COMPONENTS] / deviation.square()
+        self.register_buffer("analysis", rows / 255.0)
+        self.register_buffer("offset", -(rows @ mean))
 
-    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """(N, 224, 224, 3) uint8 to latent, residual, features, thumbnail, energy."""
-        picture = frame.permute(0, 3, 1, 2).float() / 255.0
-        small = thumbnail(picture)
-        latent, _, features = self.model.encoder(picture)
-        residual = small - self.model.decoder(latent)
-        return latent, residual, features, small, energy(residual, latent)
+    def forward(self, frame: Tensor, missing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 224, 224, 3) uint8 and what is missing of it, (N, 16, 28, 28), to the latent, the
+        observed components and the expected squared errors (N, 2, 28, 28)."""
+        count = frame.shape[0]
+        rows = frame.reshape(count, PATCHES, PATCH_PX, PATCHES, 3 * PATCH_PX)
+        patches = rows.permute(0, 1, 3, 2, 4).reshape(count, PATCHES * PATCHES, -1).float()
+        components = patches @ self.analysis.T + self.offset
+        observed = components.transpose(1, 2).reshape(count, -1, PATCHES, PATCHES)
+        latent = self.model.vae.encoder(observed)
+        return latent, observed, torch.exp(self.model.judge(latent, observed, missing))
 
 
 class StepGraph(nn.Module):
-    """What ``step.onnx`` computes: one refinement step."""
+    """What ``step.onnx`` computes: one refinement step of one window."""
 
     def __init__(self, model: VisionModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(
-        self, latent: Tensor, residual: Tensor, features: Tensor, small: Tensor, step: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The next latent, its residual, its energy."""
-        latent = self.model.refiner(latent, residual, features, step)
-        residual = small - self.model.decoder(latent)
-        return latent, residual, energy(residual, latent)
+        self, latent: Tensor, thought: Tensor, observed: Tensor, missing: Tensor, step: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The next latent (N, 256, 4, 4) and thought (N, 32, 16, 16) of the window."""
+        latent, thought = self.model.refiner(latent, thought, observed, missing, step)
+        return latent, thought
 
 
-class ReadGraph(nn.Module):
-    """What ``read.onnx`` computes: detections and room from a latent."""
+class JudgeGraph(nn.Module):
+    """What ``judge.onnx`` computes: how wrong a window is, and will stay, patch by patch."""
 
     def __init__(self, model: VisionModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Detection maps with class logits, (N, C, 14, 14), and room logits."""
-        maps, rooms = self.model.heads(latent)
-        return maps, rooms
+    def forward(self, latent: Tensor, observed: Tensor, missing: Tensor) -> Tensor:
+        """Expected squared errors (N, 2, 16, 16), now and at the end."""
+        return torch.exp(self.model.judge(latent, observed, missing))
+
+
+class DecodeGraph(nn.Module):
+    """What ``decode.onnx`` computes: a latent to the picture that it stands for."""
+
+    synthesis: Tensor
+    offset: Tensor
+
+    def __init__(self, model: VisionModel) -> None:
+        super().__init__()
+        self.model = model
+        basis, mean = _interleaved(model.vae.patches)
+        self.register_buffer("synthesis", basis[:DRAWN_COMPONENTS] * 255.0)
+        self.register_buffer("offset", mean * 255.0 + 0.5)  # the cast rounds down
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """(N, 256, 7, 7) to (N, 224, 224, 3) uint8."""
+        count = latent.shape[0]
+        components = (
+            self.model.vae.decoder(latent).reshape(count, DRAWN_COMPONENTS, -1).transpose(1, 2)
+        )
+        values = components @ self.synthesis + self.offset
+        patches = values.clamp(0.0, 255.0).to(torch.uint8)
+        rows = patches.reshape(count, PATCHES, PATCHES, PATCH_PX, 3 * PATCH_PX)
+        return rows.permute(0, 1, 3, 2, 4).reshape(count, INPUT_PX, INPUT_PX, 3)
+
+
+class ReadGraph(nn.Module):
+    """What ``read.onnx`` computes: detection maps, room logits and embedding of a latent."""
+
+    def __init__(self, model: VisionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Detection maps with class logits (N, C, 14, 14), room logits, and embedding."""
+        maps, rooms, embedding = self.model.reader(latent)
+        return maps, rooms, embedding

@@ -1,0 +1,50 @@
+"""How wrong a latent still is, and how wrong it will stay: the error head behind the energy.
+
+A residual alone does not follow the true error: noise that was rightly left out counts against
+it, and under an occlusion there is nothing to compare with. So a network of its own learns the
+expected squared error of every patch from data. It looks at a latent and at the observation, never
+at the number of the step: a refiner that does nothing earns nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.vision.layout import (
+    FOLD,
+    LATENT_CHANNELS,
+    MISSING_CHANNELS,
+    OBSERVED_COMPONENTS,
+)
+
+_FINE, _MIDDLE = 16, 48
+#: Bounds of the logarithm of an expected squared error: 0.001 to 1 of the full scale.
+_LEAST, _MOST = -14.0, 1.0
+
+
+class ErrorHead(nn.Module):
+    """Logarithms of the expected squared error per patch: now, and after full refinement."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unfold = nn.Conv2d(LATENT_CHANNELS, _FINE * FOLD * FOLD, 1)
+        self.mix = nn.Conv2d(_FINE + OBSERVED_COMPONENTS + MISSING_CHANNELS, _FINE, 1)
+        self.fine = nn.Conv2d(_FINE, _FINE, 3, padding=1)
+        self.to_middle = nn.Conv2d(_FINE, _MIDDLE, 2, stride=2)
+        self.middle = nn.Conv2d(_MIDDLE, _MIDDLE, 3, padding=1)
+        self.context = nn.Linear(_MIDDLE, _MIDDLE)
+        self.from_middle = nn.Conv2d(_MIDDLE, 4 * _FINE, 1)
+        self.out = nn.Conv2d(_FINE, 2, 3, padding=1)
+
+    def forward(self, latent: Tensor, observed: Tensor, missing: Tensor) -> Tensor:
+        """(N, 256, 7, 7), (N, 64, 28, 28), (N, 16, 28, 28) to (N, 2, 28, 28), or a window of it."""
+        said = F.pixel_shuffle(self.unfold(latent), FOLD)
+        fine = F.relu(self.mix(torch.cat([said, observed, missing], 1)))
+        fine = F.relu(self.fine(fine))
+        middle = F.relu(self.to_middle(fine))
+        whole = self.context(middle.mean((2, 3)))[:, :, None, None]
+        middle = F.relu(self.middle(middle) + whole)
+        fine = F.relu(fine + F.pixel_shuffle(self.from_middle(middle), 2))
+        return self.out(fine).clamp(_LEAST, _MOST)

@@ -1,0 +1,39 @@
+"""What the error head's maps mean for a whole picture: its energy, and where there is a gain."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models.vision.layout import FOLD, LATENT_CELLS
+
+Float32Array = npt.NDArray[np.float32]
+
+
+def patch_weights(missing: Float32Array) -> Float32Array:
+    """Weights (28, 28) of the patches, 1 in all, from what is missing of them, (1, 16, 28, 28).
+
+    What was observed of an incomplete frame is kept as it is, so that only the rest can be wrong;
+    of a complete one all patches count alike.
+    """
+    part = missing[0].mean(0)
+    total = float(part.sum())
+    if total == 0.0:
+        return np.full(part.shape, 1.0 / part.size, np.float32)
+    return np.asarray(part / total, np.float32)
+
+
+def expected_errors(errors: Float32Array, weights: Float32Array) -> tuple[float, float]:
+    """Mean squared errors of a picture in [0, 1], now and at the end, from (2, 28, 28) of patches.
+
+    The end is no worse than now.
+    """
+    now, settled = (float(v) for v in np.einsum("kij,ij->k", errors, weights))
+    return now, min(now, settled)
+
+
+def expected_gains(errors: Float32Array, weights: Float32Array) -> Float32Array:
+    """What each cell, (7, 7), can still take off the mean squared error; never negative."""
+    gains = np.maximum(errors[0] - errors[1], 0.0) * weights
+    cells = gains.reshape(LATENT_CELLS, FOLD, LATENT_CELLS, FOLD).sum((1, 3))
+    return np.asarray(cells, np.float32)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -220,8 +221,10 @@ def table(measured: Measured) -> Table:
     """Mean PSNR by degradation and step, beside the best baselines."""
     last = measured.curves[0].energies.shape[1]
     steps = [step for step in (0, 1, 2, 4) if step < last] + [last]
-    made = Table(title="mean PSNR, dB (where pixels are missing: of those)", title_justify="left")
-    titles = ["kind", "input", "block PCA", "best baseline", "no step"]
+    made = Table(
+        title="mean PSNR, dB (where pixels are missing: of those)", title_justify="left", box=SIMPLE
+    )
+    titles = ["kind", "input", "block PCA", "best baseline", "none"]
     titles += [f"full ({step})" if step == last else f"step {step}" for step in steps[1:]]
     titles += ["halted", "steps", "rho"]
     for title in titles:

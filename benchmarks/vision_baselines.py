@@ -19,7 +19,7 @@ from sage.values import Frame, Observation, UInt8Array
 BLOCK_PX: Final = INPUT_PX // LATENT_CELLS
 _VALUES: Final = 3 * BLOCK_PX * BLOCK_PX
 #: Filter strengths of non-local means over the noise's deviation; the best of them counts.
-NLM_STRENGTHS: Final = (0.6, 0.8, 1.0)
+NLM_STRENGTHS: Final = (0.5, 0.6, 0.7, 0.8)
 TELEA_RADII_PX: Final = (3, 5)
 _CHUNK: Final = 20  # pictures whose blocks are held at a time
 

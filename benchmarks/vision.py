@@ -222,10 +222,13 @@ def table(measured: Measured) -> Table:
     last = measured.curves[0].energies.shape[1]
     steps = [step for step in (0, 1, 2, 4) if step < last] + [last]
     made = Table(
-        title="mean PSNR, dB (where pixels are missing: of those)", title_justify="left", box=SIMPLE
+        title="mean PSNR, dB (where pixels are missing: of those)",
+        title_justify="left",
+        box=SIMPLE,
+        pad_edge=False,
     )
     titles = ["kind", "input", "block PCA", "best baseline", "none"]
-    titles += [f"full ({step})" if step == last else f"step {step}" for step in steps[1:]]
+    titles += [f"all {step}" if step == last else f"step {step}" for step in steps[1:]]
     titles += ["halted", "steps", "rho"]
     for title in titles:
         made.add_column(title, justify="left" if title == titles[0] else "right", no_wrap=True)

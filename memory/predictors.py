@@ -342,7 +342,11 @@ class OutcomePredictor:
 
 
 def scene_embedding(scene: Scene) -> Float32Array:
-    """What is seen and in which room, float32 (64,), unit length; positions do not enter."""
+    """What is seen and in which room, float32 (64,), unit length; positions do not enter.
+
+    Novelty is of this and not of :attr:`Scene.embedding`, which tells single views apart: every
+    turn of the head would be new to it, and noise moves it more.
+    """
     total = 0.5 * _direction("a scene", SCENE_DIMENSIONS)
     for detection in scene.detections:
         total = total + detection.confidence * _direction(detection.label, SCENE_DIMENSIONS)

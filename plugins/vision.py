@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from models.vision import artifacts
 from models.vision.degradation import fill
+from models.vision.halting import FLAT_STEPS
 from models.vision.judgement import expected_errors, expected_gains, patch_weights
 from models.vision.layout import (
     INPUT_PX,
@@ -52,8 +53,8 @@ class VisionConfig:
 
     Attributes:
         max_steps: refinement steps per frame, 1 to 20; training unrolled sixteen.
-        slope_eps: a step that moves the energy by less than this fraction of the first step's
-            ends the refinement.
+        slope_eps: four steps in a row, once round the frame, that each move the energy by less
+            than this fraction of the first step's end the refinement.
         tolerance_db: the refinement also ends where the error head expects all further steps
             together to win less than this, 0 (never) to 40 dB; None takes what calibration found
             to cost at most a hundredth of the quality gained.
@@ -145,9 +146,7 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
         self, config: VisionConfig | None = None, weights: Mapping[str, bytes] | None = None
     ) -> None:
         self.config = config or VisionConfig()
-        self.halting = HaltPolicy(
-            max_steps=self.config.max_steps, slope_eps=self.config.slope_eps, window=1
-        )
+        self.halting = HaltPolicy(self.config.max_steps, self.config.slope_eps, FLAT_STEPS)
         card = artifacts.load_card()
         self._focal_px = float(card["focal_px"])
         tolerance = self.config.tolerance_db

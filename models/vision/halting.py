@@ -11,8 +11,10 @@ from sage.irp import HaltPolicy
 
 Float64Array = npt.NDArray[np.float64]
 
-#: A step that moves the energy by less than this fraction of the first one's is flat.
+#: A step that moves the energy by less than this fraction of the first one's is flat; so many flat
+#: ones in a row, which go once round the frame, end a refinement.
 SLOPE_EPS: Final = 0.01
+FLAT_STEPS: Final = 4
 #: Part of what full refinement gains that halting may lose on the pictures calibrated on. A
 #: hundredth is promised; the rest is for pictures unlike them.
 LOSS_ALLOWED: Final = 0.007
@@ -30,7 +32,7 @@ def halting_step(errors: Float64Array, tolerance_db: float, slope_eps: float = S
     """After which step (from 1) a refinement with expected errors (steps + 1, 2) stops; the first
     of them are those of the state before it."""
     last = len(errors) - 1
-    policy = HaltPolicy(max_steps=max(last, 1), slope_eps=slope_eps, window=1)
+    policy = HaltPolicy(max_steps=max(last, 1), slope_eps=slope_eps, window=FLAT_STEPS)
     remaining = remaining_db(errors)
     energies = errors[1:, 0].tolist()
     for step in range(1, last):

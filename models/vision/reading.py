@@ -28,6 +28,8 @@ SAME_MIDDLE_PX: Final = {"furniture": 16.0, "objects": 24.0}
 MAX_CALIBRATION: Final = 1e6
 #: Of two boxes of different classes that overlap by more, one is wrong.
 OTHER_OVERLAP: Final = 0.7
+#: At most so many sub-cells answer for one thing.
+_MOST_CELLS: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,10 @@ def calibration_from(card: dict[str, Any]) -> Calibration:
 class Found:
     """One thing in the network's 224 x 224 picture.
 
-    ``column_px`` is the column of the thing's own centre, which may lie outside the picture;
-    ``distance_m`` holds for the focal length that the network was trained with.
+    ``logit`` is the surest sub-cell's plus the logarithm of how many agree with it (the sum of
+    their probabilities): a thing that several sub-cells see alike is there more often, and where
+    they say. ``column_px`` is the column of the thing's own centre, which may lie outside the
+    picture; ``distance_m`` holds for the focal length that the network was trained with.
     """
 
     label: str
@@ -155,7 +159,8 @@ def things_in(maps: Float32Array, calibration: Calibration | None = None) -> lis
             score = float(scores[index])
             if calibration is not None:
                 rule = calibration[slot.name]
-                if rule.probability(score) < rule.threshold:
+                most = score + math.log(_MOST_CELLS / (1.0 + math.exp(-score)))
+                if rule.probability(most) < rule.threshold:
                     break
             overlap, inside, apart_px = relations(boxes[index], boxes)
             same = kinds == kinds[index]
@@ -170,9 +175,12 @@ def things_in(maps: Float32Array, calibration: Calibration | None = None) -> lis
             merged = (geometry[mine] * weights[:, None]).sum(0) / weights.sum()
             open_ &= ~one_thing & ~(~same & (overlap > OTHER_OVERLAP))
             open_[index] = False
+            score += math.log(float(weights.sum()))
+            if calibration is not None and rule.probability(score) < rule.threshold:
+                continue
             left, top, right, bottom, column, log_distance = (float(v) for v in merged)
             distance = math.exp(min(max(log_distance, -4.0), 4.0))
             label = slot.classes[int(kinds[index])]
             box = (left, top, right, bottom)
             found.append(Found(label, slot.name, score, box, column, distance))
-    return found
+    return sorted(found, key=lambda thing: -thing.logit)

@@ -52,7 +52,20 @@ def test_neighbours_that_agree_are_one_thing() -> None:
     put(maps, LARGE, "fridge", 6, 7, 1.0, x=-1.0)
     put(maps, LARGE, "fridge", 6, 12, 2.0)
     found = things_in(maps)
-    assert [round(f.logit) for f in found] == [3, 2]
+    assert [f.box_px[0] for f in found] == pytest.approx([72.0, 168.0], abs=1.0)
+
+
+def test_what_several_cells_agree_on_is_surer() -> None:
+    maps = empty()
+    put(maps, SMALL, "mug", 3, 3, 1.0)
+    put(maps, SMALL, "apple", 9, 9, 1.0)
+    for row, col in ((9, 8), (8, 9), (10, 9)):
+        put(maps, SMALL, "apple", row, col, 0.9, x=9.0 - col, y=9.0 - row)
+    logits = {thing.label: thing.logit for thing in things_in(maps)}
+    assert logits["apple"] == pytest.approx(logits["mug"] + math.log(4.0), abs=0.1)
+    rule = SlotCalibration(1.0, 0.0, 0.75)
+    kept = things_in(maps, {"furniture": rule, "objects": rule})
+    assert [thing.label for thing in kept] == ["apple"]
 
 
 def test_a_second_guess_beside_the_first_is_no_second_thing() -> None:
@@ -82,9 +95,10 @@ def test_an_object_on_furniture_stays() -> None:
 def test_threshold_is_on_the_calibrated_probability() -> None:
     maps = empty()
     put(maps, SMALL, "mug", 7, 7, 1.0)
-    low = SlotCalibration(1.0, 0.0, 0.7)
-    high = SlotCalibration(1.0, 0.0, 0.8)
-    assert low.probability(1.0) == pytest.approx(0.731, abs=1e-3)
+    (found,) = things_in(maps)
+    low = SlotCalibration(1.0, 0.0, 0.6)
+    high = SlotCalibration(1.0, 0.0, 0.7)
+    assert low.probability(found.logit) == pytest.approx(0.665, abs=1e-3)
     assert things_in(maps, {"furniture": low, "objects": low})
     assert not things_in(maps, {"furniture": high, "objects": high})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,30 +14,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vision.examples import Pictures, degraded_batch
-from models.vision.layout import PATCH_PX, STEPS
+from models.vision.layout import FOLD, LATENT_CELLS, PATCH_PX, STEPS, WINDOW
 from models.vision.network import VisionModel
 from models.vision.settings import Cycle, JudgeStage, LatentStage
 from models.vision.walk import Walk
 
 _FLOOR = 1e-6
+#: In patches: a window of which less counts is not judged.
+_LEAST_WEIGHT = 0.5
 UInt8Array = npt.NDArray[np.uint8]
 
 
-@torch.no_grad()
-def begin_judge(model: VisionModel) -> None:
-    """Let the error head unfold a latent as the refiner does, and expect alike errors of all."""
-    judge = model.judge
-    for module in judge.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-    judge.unfold.weight.copy_(model.refiner.unfold.weight[: judge.unfold.out_channels])
-    assert judge.unfold.bias is not None
-    assert model.refiner.unfold.bias is not None
-    judge.unfold.bias.copy_(model.refiner.unfold.bias[: judge.unfold.out_channels])
-    nn.init.normal_(judge.out.weight, std=0.01)
-    assert judge.out.bias is not None
-    judge.out.bias.fill_(-5.5)
+class Judged(NamedTuple):
+    """Latents (N, 256, 7, 7), what was observed and is missing of the frames, the weights of their
+    patches (N, 1, 28, 28), and squared errors of these: of the latents, and after all steps."""
+
+    latent: Tensor
+    observed: Tensor
+    missing: Tensor
+    weights: Tensor
+    error: Tensor
+    settled: Tensor
+
+
+def windowed(judged: Judged, at: tuple[int, int]) -> Judged:
+    """The window at (row, column) of those pictures of which something counts in it."""
+    parts = []
+    for values in judged:
+        scale = FOLD if values.shape[-1] > LATENT_CELLS else 1
+        rows, columns = (slice(scale * i, scale * (i + WINDOW)) for i in at)
+        parts.append(values[:, :, rows, columns])
+    counts = Judged(*parts).weights.sum((1, 2, 3)) > _LEAST_WEIGHT
+    return Judged(*(part[counts] for part in parts))
 
 
 @dataclass(frozen=True)
@@ -58,8 +68,8 @@ class JudgeLesson:
         return nn.ModuleList([model.judge])
 
     def slow(self, model: VisionModel) -> dict[nn.Parameter, float]:
-        """None."""
-        return {}
+        """It unfolds the latent as the decoder does, whatever the errors."""
+        return dict.fromkeys(model.judge.unfold.parameters(), 0.0)
 
     def batches(self, first: int) -> Iterator[Pictures]:
         """Batches from iteration ``first`` on, other than those of the latent stage."""
@@ -75,30 +85,44 @@ class JudgeLesson:
     def loss(self, model: VisionModel, batch: Pictures, iteration: int) -> Tensor:
         """Likelihood of every patch's error, and distance of the whole picture's in logarithms.
 
-        What halting asks is the difference of the two, now and at the end; it weighs most.
+        What halting asks is the difference of the two, now and at the end, and how the energy falls
+        from state to state of one picture; both weigh most. In every other batch all latents but
+        the first are judged by a window of them, as after a step.
         """
         rng = np.random.default_rng([self.seed, 19, iteration])
         with torch.no_grad():
             walk = Walk(model, batch.seen, batch.missing, rng)
-            latents, observed = [walk.latent], walk.observed
+            latents = [walk.latent]
             for _ in range(STEPS):
                 latents.append(walk.step())
-            missing, weights = walk.missing, patch_weights(batch.missing)
+            weights = patch_weights(batch.missing)
             last = patch_errors(model, latents[-1], batch)
             picked = self.picked(latents, rng)
-            errors = [patch_errors(model, latent, batch) for latent in picked]
-        total = batch.clean.new_zeros(())
-        for latent, error in zip(picked, errors, strict=True):
-            logarithms = model.judge(latent, observed, missing).float()
-            apart = []
-            for which, truth in enumerate((error, last)):
+            judged = [
+                Judged(p, walk.observed, walk.missing, weights, patch_errors(model, p, batch), last)
+                for p in picked
+            ]
+        total, apart = batch.clean.new_zeros(()), []
+        for index, part in enumerate(judged):
+            if iteration % 2 and index:
+                at = tuple(int(v) for v in rng.integers(0, LATENT_CELLS - WINDOW + 1, 2))
+                part = windowed(part, (at[0], at[1]))
+                if not len(part.latent):
+                    continue
+            logarithms = model.judge(part.latent, part.observed, part.missing).float()
+            both = []
+            for which, truth in enumerate((part.error, part.settled)):
                 map_ = logarithms[:, which : which + 1]
                 surprise = map_ + (truth + _FLOOR) * torch.exp(-map_)
-                total = total + weighted_mean(surprise, weights).mean()
-                expected = weighted_mean(torch.exp(map_), weights).log()
-                apart.append(expected - (weighted_mean(truth, weights) + _FLOOR).log())
-                total = total + 0.5 * apart[-1].square().mean()
-            total = total + 2.0 * F.huber_loss(apart[0], apart[1], delta=0.2)
+                total = total + weighted_mean(surprise, part.weights).mean()
+                expected = weighted_mean(torch.exp(map_), part.weights).log()
+                both.append(expected - (weighted_mean(truth, part.weights) + _FLOOR).log())
+                total = total + 0.5 * both[-1].square().mean()
+            total = total + 2.0 * F.huber_loss(both[0], both[1], delta=0.2)
+            apart.append(both[0])
+        if iteration % 2 == 0:
+            for one, two in pairwise(apart):
+                total = total + 4.0 * F.huber_loss(one, two, delta=0.2)
         return total
 
     def picked(self, latents: list[Tensor], rng: np.random.Generator) -> list[Tensor]:

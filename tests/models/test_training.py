@@ -19,7 +19,7 @@ import torch
 from models.vision import data, learning, train
 from models.vision.embedding import fit_embedding
 from models.vision.examples import Pictures, degraded_batch, drawn, prefetched
-from models.vision.judge_training import JudgeLesson, patch_errors, patch_weights
+from models.vision.judge_training import Judged, JudgeLesson, patch_errors, patch_weights, windowed
 from models.vision.latent_training import LatentLesson, decoded, initial_model, picture_error
 from models.vision.network import VisionModel
 from models.vision.reader_training import ReaderLesson
@@ -242,6 +242,19 @@ def test_the_judge_also_sees_latents_that_no_refinement_makes(lesson: LatentLess
     assert float(last(blank=1.0).abs().max()) == 0.0
     assert 0.0 < float(last(shrunk=1.0).abs().max()) < 4.0
     assert float((last(noisy=1.0) - latents[3]).std()) > 0.01
+
+
+def test_a_window_is_judged_where_something_counts() -> None:
+    weights = torch.zeros(3, 1, 28, 28)
+    weights[0, :, 2, 2] = 1.0
+    weights[1] = 1.0
+    fine = torch.arange(28 * 28).reshape(1, 1, 28, 28).expand(3, 1, 28, 28)
+    coarse = torch.arange(49).reshape(1, 1, 7, 7).expand(3, 1, 7, 7)
+    part = windowed(Judged(coarse, fine, fine, weights, fine, fine), (3, 2))
+    assert len(part.latent) == len(part.weights) == 1, "only the second picture has any there"
+    assert part.latent[0, 0, 0].tolist() == [23, 24, 25, 26]
+    assert part.error.shape == (1, 1, 16, 16)
+    assert int(part.error[0, 0, 0, 0]) == 12 * 28 + 8
 
 
 def test_the_embedding_weighs_what_tells_scenes_apart() -> None:

@@ -15,11 +15,13 @@ from torch.nn import functional as F
 from models.vision.layout import (
     FOLD,
     LATENT_CHANNELS,
+    LATENT_COMPONENTS,
     MISSING_CHANNELS,
     OBSERVED_COMPONENTS,
 )
+from models.vision.lightweight_vae import ERROR_SCALE, LightweightVAE
 
-_FINE, _MIDDLE = 16, 48
+_FINE, _MIDDLE = 24, 48
 #: Bounds of the logarithm of an expected squared error: 0.001 to 1 of the full scale.
 _LEAST, _MOST = -14.0, 1.0
 
@@ -27,21 +29,44 @@ _LEAST, _MOST = -14.0, 1.0
 class ErrorHead(nn.Module):
     """Logarithms of the expected squared error per patch: now, and after full refinement."""
 
+    scale_seen: Tensor
+    scale_residual: Tensor
+
     def __init__(self) -> None:
         super().__init__()
-        self.unfold = nn.Conv2d(LATENT_CHANNELS, _FINE * FOLD * FOLD, 1)
-        self.mix = nn.Conv2d(_FINE + OBSERVED_COMPONENTS + MISSING_CHANNELS, _FINE, 1)
+        self.unfold = nn.Conv2d(LATENT_CHANNELS, LATENT_COMPONENTS * FOLD * FOLD, 1)
+        seen = 2 * LATENT_COMPONENTS + OBSERVED_COMPONENTS + MISSING_CHANNELS
+        self.mix = nn.Conv2d(seen, _FINE, 1)
         self.fine = nn.Conv2d(_FINE, _FINE, 3, padding=1)
         self.to_middle = nn.Conv2d(_FINE, _MIDDLE, 2, stride=2)
         self.middle = nn.Conv2d(_MIDDLE, _MIDDLE, 3, padding=1)
         self.context = nn.Linear(_MIDDLE, _MIDDLE)
         self.from_middle = nn.Conv2d(_MIDDLE, 4 * _FINE, 1)
         self.out = nn.Conv2d(_FINE, 2, 3, padding=1)
+        self.register_buffer("scale_seen", torch.ones(1, OBSERVED_COMPONENTS, 1, 1))
+        self.register_buffer("scale_residual", torch.ones(1, LATENT_COMPONENTS, 1, 1))
+
+    @torch.no_grad()
+    def begin(self, vae: LightweightVAE) -> None:
+        """Unfold the latent as a fitted autoencoder does; small random weights for the rest."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.out.weight, std=0.01)
+        nn.init.constant_(self.out.bias, -5.5)  # type: ignore[arg-type]
+        self.unfold.load_state_dict(vae.decoder.unfold.state_dict())
+        relative = vae.patches.deviation[None, :, None, None] / ERROR_SCALE
+        self.scale_seen.copy_(relative[:, :OBSERVED_COMPONENTS].sqrt())
+        self.scale_residual.copy_(relative[:, :LATENT_COMPONENTS])
 
     def forward(self, latent: Tensor, observed: Tensor, missing: Tensor) -> Tensor:
         """(N, 256, 7, 7), (N, 64, 28, 28), (N, 16, 28, 28) to (N, 2, 28, 28), or a window of it."""
         said = F.pixel_shuffle(self.unfold(latent), FOLD)
-        fine = F.relu(self.mix(torch.cat([said, observed, missing], 1)))
+        residual = (observed[:, :LATENT_COMPONENTS] - said) * self.scale_residual
+        said = said * self.scale_seen[:, :LATENT_COMPONENTS]
+        seen = torch.cat([said, observed * self.scale_seen, residual, missing], 1)
+        fine = F.relu(self.mix(seen))
         fine = F.relu(self.fine(fine))
         middle = F.relu(self.to_middle(fine))
         whole = self.context(middle.mean((2, 3)))[:, :, None, None]

@@ -158,7 +158,7 @@ class JudgeStage:
             is all zero, or is drawn toward zero.
     """
 
-    cycle: Cycle = Cycle(900, 8, 3e-3, 0.1, 1e-4, clip=5.0, decay_vectors=True)
+    cycle: Cycle = Cycle(1_700, 8, 3e-3, 0.1, 1e-4, clip=5.0, decay_vectors=True)
     steps: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 8, 12, 16)
     picks: int = 2
     first_probability: float = 0.25

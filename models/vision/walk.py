@@ -12,9 +12,6 @@ from models.vision.layout import FOLD, LATENT_CELLS, WINDOW
 from models.vision.network import VisionModel, missing_map, no_thought
 from models.vision.windows import best_window, visited
 
-#: What a look at a cell leaves of its worth: in training nothing is known of what is to be gained,
-#: so that the least visited cells come first.
-_DISCOUNT = 0.15
 #: Worth of cells of an incomplete picture in which nothing is missing.
 _WHOLE = 0.02
 
@@ -22,7 +19,8 @@ _WHOLE = 0.02
 class Walk:
     """Pictures ``seen`` (N, 3, 224, 224) in [0, 1] being refined, ``missing`` (N, 1, 224, 224).
 
-    Windows are those least looked at, where something is missing first; an ``rng`` varies them.
+    Nothing is known of what is to be gained: windows are those least looked at, where something is
+    missing first; an ``rng`` varies them.
     """
 
     def __init__(
@@ -58,7 +56,7 @@ class Walk:
         worth = self._worth[index]
         if self._rng is not None:
             worth = worth * (0.1 + 0.9 * self._rng.random(worth.shape))
-        at = best_window(worth, self._visits[index], _DISCOUNT)
+        at = best_window(worth, self._visits[index])
         self._visits[index] = visited(self._visits[index], at)
         return at
 

@@ -166,7 +166,7 @@ def test_shipped_graphs_compute_what_the_torch_model_with_their_weights_does(
             scale = max(float(np.abs(value).max()), 1e-3)
             error = float(np.abs(value - tensor.numpy()).max()) / scale
             # The basis is stored twice as float16, once for each direction.
-            assert error < 1e-3, f"{name} differs by {error:.1e} of its range"
+            assert error < 5e-3, f"{name} differs by {error:.1e} of its range"
     assert np.abs(apart).max() <= 1, "but for rounding"
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from models.detection import Region
 from models.detection.boxes import NONE, Boxes
-from plugins.detection import Detected, DetectionPlugin, DetectionState, Looker
-from plugins.detection_memory import DetectionMemory, matches
+from plugins.detection import DetectionPlugin, DetectionState, Looker, same_place
+from plugins.detection_memory import DetectionMemory, Things, matches
 from sage.irp import refine
 from sage.values import Frame, Observation, UInt8Array
 
@@ -25,15 +25,15 @@ class Run:
         plugin: what looks.
         remembers: whether a frame knows of the one before.
         every: look at every n-th frame only, and carry what was found in between.
-        found: what was reported, per frame; ``seconds`` what a frame took, ``looks`` how often
-            the network ran.
+        found: what was believed and reported, per frame; ``seconds`` what a frame took,
+            ``looks`` how often the network ran.
     """
 
     name: str
     plugin: DetectionPlugin
     remembers: bool = True
     every: int = 1
-    found: list[Boxes] = field(default_factory=list)
+    found: list[Things] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     looks: list[int] = field(default_factory=list)
     energies: list[tuple[float, ...]] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Run:
         result = outcome.result
         assert result is not None
         self.memory = result.memory
-        self.found.append(reported(result))
+        self.found.append(result.memory.things)
         self.looks.append(result.looks)
         self.energies.append(outcome.trajectory.energies)
 
@@ -95,12 +95,6 @@ class RecordedLooks:
         return found
 
 
-def reported(result: Detected) -> Boxes:
-    """What a result reports, as boxes."""
-    things = result.memory.things
-    return things.boxes[things.shown]
-
-
 class FixedLooks(DetectionPlugin):
     """So many looks per frame, at regions that a rule orders: what halting is held against."""
 
@@ -127,16 +121,45 @@ class FixedLooks(DetectionPlugin):
         return -float(state.steps)  # the last state is the answer, whatever was expected of it
 
 
-def agreement(one: Boxes, other: Boxes) -> tuple[int, int]:
-    """How many were found by both, and how many by either, counted in each (2 x the former <=)."""
-    partner, _ = matches(one, other, 0.5)
-    return int((partner >= 0).sum()), len(one) + len(other)
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How often what was found was there, was not, and was missed."""
+
+    both: int
+    wrong: int
+    missing: int
+
+    @property
+    def f1(self) -> float:
+        """1 where there was nothing, and nothing was found."""
+        of = 2 * self.both + self.wrong + self.missing
+        return 2 * self.both / of if of else 1.0
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(
+            self.both + other.both, self.wrong + other.wrong, self.missing + other.missing
+        )
 
 
-def f1(found: list[Boxes], reference: list[Boxes], first: int) -> float:
-    """F1 over all frames from ``first`` on; 1 where neither found anything."""
-    both = of = 0
+def agreement(found: Boxes, reference: Things, low: float, high: float) -> Agreement:
+    """What was found, against all that the reference believes in.
+
+    What the reference reports with a score of ``high`` or more has to be found. What it believes
+    in with ``low`` to ``high``, reported or not, may be found or not, as regions to ignore are
+    treated on COCO. With ``low == high == 0``, all that it reports has to be found, nothing else.
+    """
+    scores = reference.boxes.scores
+    clear = reference.boxes[reference.shown & (scores >= high)]
+    unclear = reference.boxes[(scores >= low) & (scores < high)]
+    partner, _ = matches(found, clear, 0.5)
+    both = int((partner >= 0).sum())
+    excused = same_place(found[partner < 0], unclear)
+    return Agreement(both, len(found) - both - int(excused.sum()), len(clear) - both)
+
+
+def f1(found: list[Things], reference: list[Things], first: int, low: float, high: float) -> float:
+    """F1 over all frames from ``first`` on; see :func:`agreement`."""
+    total = Agreement(0, 0, 0)
     for one, other in zip(found[first:], reference[first:], strict=True):
-        same, total = agreement(one, other)
-        both, of = both + 2 * same, of + total
-    return both / of if of else 1.0
+        total += agreement(one.boxes[one.shown], other, low, high)
+    return total.f1

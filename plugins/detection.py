@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -10,11 +11,12 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from models.detection import DetectorConfig, Region, merged, open_detector, regions_of
-from models.detection.boxes import Boxes, joined
+from models.detection.boxes import Boxes, joined, overlaps
 from models.detection.crops import corners_of, cut_by
 from plugins.detection_gain import gains_of
 from plugins.detection_memory import (
     NOTHING,
+    Changes,
     DetectionMemory,
     Things,
     View,
@@ -63,7 +65,7 @@ class DetectionConfig:
     pace: float = 0.3
     zooms: tuple[float, ...] = (1.0, 2.0)
     max_crops: int = 60
-    min_gain: float = 0.015
+    min_gain: float = 0.04
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -112,7 +114,8 @@ class DetectionState:
     Attributes:
         rgb: the frame; ``thumb`` its thumbnail.
         regions: all that could be looked at; the first is the whole.
-        views: the latest look at each, of this frame (age 0) or carried along.
+        views: the latest look at each, of this frame (age 0) or carried along; ``changes`` since
+            those that were carried.
         base: what was believed before this frame was looked at, ``things`` what is now.
         gains: (regions,) how many things a look there is expected to put right.
         steps: made so far; ``looks`` how many of them ran the network.
@@ -122,6 +125,7 @@ class DetectionState:
     thumb: UInt8Array
     regions: tuple[Region, ...]
     views: tuple[View | None, ...]
+    changes: Changes
     base: Things
     things: Things
     gains: Float32Array
@@ -213,6 +217,7 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
             thumb=thumb,
             regions=regions,
             views=views,
+            changes=Changes.since(thumb, views, (width, height)),
             base=base,
             things=base,
             gains=np.full(len(regions), np.inf, np.float32),
@@ -234,7 +239,8 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
         # What a crop's border cuts is whole in a neighbour, or in a coarser view: half a person
         # beside a whole one is nobody else.
         found = found[~cut_by(found, region, state.rgb.shape[1], state.rgb.shape[0])]
-        views = _replaced(state.views, state.regions, chosen, found, state.thumb)
+        views = _snapped(state.views, state.things.boxes, found)
+        views = _replaced(views, state.regions, chosen, found, state.thumb)
         things = self._believed(state, views)
         changed = _differences(state.things, things)
         yields = state.yields.copy()
@@ -293,6 +299,7 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
             state.views,
             state.things,
             state.yields,
+            state.changes,
             self.config.threshold,
             self.config.margin,
         )
@@ -306,6 +313,8 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
         )
         kept = merged(raw, fresh)
         now = raw[kept]
+        # Carried boxes were put where a fresh one was found: that place was seen now.
+        placed = fresh[kept] | same_place(now, raw[fresh])
         fresh = fresh[kept]
         old = state.base
         partner, _ = matches(now, old.boxes, 0.3)
@@ -313,13 +322,15 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
         scores = now.scores.copy()
         before = old.boxes.scores[partner[known]]
         # After some frames without a look, one look counts for as many.
-        rest = np.power(1.0 - self.config.pace, np.maximum(old.unseen, 1))
+        rest = np.power(1.0 - self.config.pace, np.maximum(old.unscored, 1))
         pace = (1.0 - rest[partner[known]]) * fresh[known]
         scores[known] = before + pace * (scores[known] - before)
         was_shown = np.zeros(len(now), np.bool_)
         was_shown[known] = old.shown[partner[known]]
         unseen = np.zeros(len(now), np.int64)
-        unseen[known] = np.where(fresh[known], 0, old.unseen[partner[known]])
+        unseen[known] = np.where(placed[known], 0, old.unseen[partner[known]])
+        unscored = np.zeros(len(now), np.int64)
+        unscored[known] = np.where(fresh[known], 0, old.unscored[partner[known]])
         # What no view holds any more fades once its place was looked at.
         lost = np.setdiff1d(np.arange(len(old.boxes)), partner[known])
         looked = _looked_at(old.boxes[lost], state.regions, views)
@@ -333,13 +344,14 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
         was_shown = np.concatenate([was_shown, old.shown[lost]])
         new = np.concatenate([~known, np.zeros(len(lost), np.bool_)])
         unseen = np.concatenate([unseen, np.where(looked, 0, old.unseen[lost])])
+        unscored = np.concatenate([unscored, np.where(looked, 0, old.unscored[lost])])
         threshold, margin = self.config.threshold, self.config.margin
         needed = np.where(was_shown, threshold - margin, threshold + margin)
         if not len(old.boxes):
             needed[new] = threshold
         shown = boxes.scores >= needed
         alive = boxes.scores >= self.config.least
-        return Things(boxes[alive], shown[alive], unseen[alive])
+        return Things(boxes[alive], shown[alive], unseen[alive], unscored[alive])
 
 
 def _opened(config: DetectionConfig) -> Looker:
@@ -361,13 +373,51 @@ def _inside(found: Boxes, region: Region) -> Any:
     return (x >= region.left) & (x < region.right) & (y >= region.top) & (y < region.bottom)
 
 
+def same_place(one: Boxes, other: Boxes) -> Any:
+    """(N,) whether something of the same class lies where a box is."""
+    same = overlaps(one.corners_px, other.corners_px) >= 0.5
+    return (same & (one.labels[:, None] == other.labels[None])).any(axis=1)
+
+
 def _looked_at(found: Boxes, regions: tuple[Region, ...], views: tuple[View | None, ...]) -> Any:
     """(N,) whether this frame was looked at where a box is."""
-    looked = np.zeros(len(found), np.bool_)
-    for region, view in zip(regions, views, strict=True):
-        if view is not None and view.age == 0:
-            looked |= _inside(found, region)
-    return looked
+    now = [r for r, view in zip(regions, views, strict=True) if view is not None and not view.age]
+    if not now or not len(found):
+        return np.zeros(len(found), np.bool_)
+    return _within_each(found, now).any(axis=1)
+
+
+def _within_each(found: Boxes, regions: Sequence[Region]) -> Any:
+    """(N, regions) which of the regions the middle of each box lies in."""
+    corners = corners_of(regions)
+    middle = 0.5 * (found.corners_px[:, None, :2] + found.corners_px[:, None, 2:])
+    return ((middle >= corners[:, :2]) & (middle < corners[:, 2:])).all(axis=2)
+
+
+def _snapped(views: tuple[View | None, ...], known: Boxes, found: Boxes) -> tuple[View | None, ...]:
+    """The views with their boxes of a known thing put where a look has just found it.
+
+    A coarse look is enough to see where things went; who looked closer still knows what they are.
+    """
+    held = [(i, view) for i, view in enumerate(views) if view and view.age and len(view.found)]
+    partner, _ = matches(found, known, 0.3)
+    here = partner >= 0
+    if not held or not here.any():
+        return views
+    before, now = known[partner[here]], found.corners_px[here]
+    boxes = joined([view.found for _, view in held])
+    same = overlaps(boxes.corners_px, before.corners_px)
+    same *= boxes.labels[:, None] == before.labels[None]
+    which = same.argmax(axis=1)
+    corners = np.where(same.max(axis=1, keepdims=True) >= 0.5, now[which], boxes.corners_px)
+    after = list(views)
+    start = 0
+    for index, view in held:
+        end = start + len(view.found)
+        moved = Boxes(corners[start:end], view.found.scores, view.found.labels)
+        after[index] = dataclasses.replace(view, found=moved)
+        start = end
+    return tuple(after)
 
 
 def _replaced(
@@ -387,12 +437,17 @@ def _replaced(
     if before is not None and len(before.found):
         found = joined([found, before.found[~_inside(before.found, regions[chosen])]])
     after[chosen] = View(found, thumb, 0, 0.0)
-    for index, view in enumerate(views):
-        if view is None or index == chosen or not len(view.found) or view.age == 0:
-            continue
-        strayed = ~_inside(view.found, regions[index]) & _inside(view.found, regions[chosen])
-        if strayed.any():
-            after[index] = dataclasses.replace(view, found=view.found[~strayed])
+    held = [(i, v) for i, v in enumerate(views) if v and v.age and i != chosen and len(v.found)]
+    if not held:
+        return tuple(after)
+    inside = _within_each(joined([view.found for _, view in held]), regions)
+    owner = np.repeat([i for i, _ in held], [len(view.found) for _, view in held])
+    strayed = ~inside[np.arange(len(owner)), owner] & inside[:, chosen]
+    for index in np.unique(owner[strayed]).tolist():
+        view = views[index]
+        assert view is not None
+        kept = view.found[~strayed[owner == index]]
+        after[index] = dataclasses.replace(view, found=kept)
     return tuple(after)
 
 

@@ -26,15 +26,20 @@ class Things:
     """What is believed to be there: (N,) each.
 
     ``boxes.scores`` are smoothed over time; ``shown`` says which are reported; ``unseen`` counts
-    frames since a look at the place.
+    frames since a look at the place, ``unscored`` since one that decided the score.
     """
 
     boxes: Boxes
     shown: BoolArray
     unseen: npt.NDArray[np.int64]
+    unscored: npt.NDArray[np.int64]
+
+    def older(self, boxes: Boxes) -> Things:
+        """A frame later, where their boxes are now."""
+        return Things(boxes, self.shown, self.unseen + 1, self.unscored + 1)
 
 
-NOTHING: Final = Things(NONE, np.zeros(0, np.bool_), np.zeros(0, np.int64))
+NOTHING: Final = Things(NONE, np.zeros(0, np.bool_), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +124,62 @@ class Grid:
 
     def share(self, mask: npt.NDArray[Any], corners_px: Float32Array) -> Float32Array:
         """(N,) mean of a picture of blocks inside (N, 4) rectangles."""
-        table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.float64)
-        np.cumsum(np.cumsum(mask, 0, dtype=np.float64), 1, out=table[1:, 1:])
+        return self.shares(summed(mask), corners_px)
+
+    def shares(self, table: Float32Array, corners_px: Float32Array) -> Float32Array:
+        """(..., N) the same of any number of pictures that were :func:`summed`."""
         scaled = corners_px * self._scale
         low = np.clip(np.floor(scaled[:, :2] + 0.25), 0, self._most[:2] - 1).astype(np.int64)
         high = np.clip(np.ceil(scaled[:, 2:] - 0.25), 1, self._most[2:]).astype(np.int64)
         high = np.maximum(high, low + 1)
         (x0, y0), (x1, y1) = low.T, high.T
-        total = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]
+        total = table[..., y1, x1] - table[..., y0, x1] - table[..., y1, x0] + table[..., y0, x0]
         return (total / ((x1 - x0) * (y1 - y0))).astype(np.float32)
+
+
+def summed(mask: npt.NDArray[Any]) -> Float32Array:
+    """Sums of a picture of blocks from its corner on, so that any rectangle's takes four reads."""
+    table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), np.float32)
+    np.cumsum(np.cumsum(mask, 0, dtype=np.float32), 1, out=table[1:, 1:])
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed between each view's look and this frame; computed once a frame.
+
+    Attributes:
+        rows: (regions,) which picture holds the change since a region's view, -1 without a view.
+        differs: (pictures,) whether a single pixel differs.
+        tables: (pictures, h + 1, w + 1) the blocks that differ by more than noise, summed.
+    """
+
+    rows: npt.NDArray[np.int64]
+    differs: BoolArray
+    tables: Float32Array
+    grid: Grid
+
+    @classmethod
+    def since(
+        cls, thumb: UInt8Array, views: tuple[View | None, ...], size_px: tuple[int, int]
+    ) -> Changes:
+        """Between the pictures that the views were made of and ``thumb``."""
+        distinct = {id(view.seen): view.seen for view in views if view is not None}
+        row = {key: index for index, key in enumerate(distinct)}
+        rows = np.array([-1 if view is None else row[id(view.seen)] for view in views], np.int64)
+        differs = np.array(
+            [not np.array_equal(thumb, then) for then in distinct.values()], np.bool_
+        )
+        shape = (max(1, thumb.shape[0] // _BLOCK), max(1, thumb.shape[1] // _BLOCK))
+        tables = np.zeros((len(distinct), shape[0] + 1, shape[1] + 1), np.float32)
+        for index, then in enumerate(distinct.values()):
+            if differs[index]:
+                tables[index] = summed(changed(thumb, then))
+        return cls(rows, differs, tables, Grid(size_px, shape))
+
+    def shares(self, corners_px: Float32Array) -> Float32Array:
+        """(N, pictures) how much of each rectangle changed."""
+        return self.grid.shares(self.tables, corners_px).T
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +210,7 @@ def carry(
             None if v is None else View(v.found, v.seen, v.age + 1, v.novel) for v in memory.views
         )
         things = memory.things
-        older = Things(things.boxes, things.shown, things.unseen + 1)
-        return Carried(views, older, memory.yields)
+        return Carried(views, things.older(things.boxes), memory.yields)
     flow = _flow(memory.thumb, thumb)
     novel = _unexplained(memory.thumb, thumb, flow, moved)
     if novel.mean() > _CUT:
@@ -172,7 +223,7 @@ def carry(
     stacked = _shifted(stacked, flow, scale, memory.size_px)
     known = memory.things
     boxes = Boxes(stacked[counts[-1] :], known.boxes.scores, known.boxes.labels)
-    things = Things(boxes, known.shown, known.unseen + 1)
+    things = known.older(boxes)
     fresh = novel & ~_covered(boxes.corners_px[known.shown], memory.size_px, moved.shape)
     share = grid.share(fresh, corners)
     views = tuple(

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import detection
-from benchmarks.detection_runs import agreement, f1
+from benchmarks.detection_runs import Agreement, agreement, f1
 from models.detection import Boxes
-from models.detection.boxes import NONE
+from models.detection.boxes import NONE, joined
+from plugins.detection_memory import NOTHING, Things
 
 onnx = pytest.importorskip("onnx", reason="builds its own network with onnx")
 
@@ -24,14 +25,39 @@ def boxes(*corners: tuple[float, float, float, float], label: int = 0) -> Boxes:
     )
 
 
+def things(*parts: tuple[Boxes, float]) -> Things:
+    """All are reported that score 0.5 or more."""
+    found = joined([Boxes(b.corners_px, b.scores * np.float32(s), b.labels) for b, s in parts])
+    none = np.zeros(len(found), np.int64)
+    return Things(found, found.scores >= 0.5, none, none)
+
+
+ONE, NEAR, FAR = (0, 0, 10, 10), (0, 0, 10, 9), (30, 30, 40, 40)
+
+
 def test_f1_counts_one_to_one_and_class_by_class() -> None:
-    one, near, far = (0, 0, 10, 10), (0, 0, 10, 9), (30, 30, 40, 40)
-    assert agreement(boxes(one), boxes(near)) == (1, 2)
-    assert agreement(boxes(one, near), boxes(one)) == (1, 3), "one thing is found once"
-    assert agreement(boxes(one), boxes(one, label=1)) == (0, 2)
-    assert f1([boxes(one), boxes(far)], [boxes(near), NONE], 0) == pytest.approx(2 / 3)
-    assert f1([boxes(one), boxes(far)], [boxes(far), boxes(far)], 1) == 1.0
-    assert f1([NONE], [NONE], 0) == 1.0
+    def counts(found: Boxes, reference: Boxes) -> Agreement:
+        return agreement(found, things((reference, 0.9)), 0.4, 0.6)
+
+    assert counts(boxes(ONE), boxes(NEAR)) == Agreement(1, 0, 0)
+    assert counts(boxes(ONE, NEAR), boxes(ONE)) == Agreement(1, 1, 0), "one thing is found once"
+    assert counts(boxes(ONE), boxes(ONE, label=1)) == Agreement(0, 1, 1)
+    first, second = things((boxes(ONE), 0.9)), things((boxes(FAR), 0.9))
+    assert f1([first, second], [first, NOTHING], 0, 0.4, 0.6) == pytest.approx(2 / 3)
+    assert f1([first, second], [second, second], 1, 0.4, 0.6) == 1.0
+    assert f1([NOTHING], [NOTHING], 0, 0.4, 0.6) == 1.0
+
+
+@pytest.mark.parametrize("score", [0.45, 0.55])
+def test_what_is_unclear_counts_neither_found_nor_missed(score: float) -> None:
+    reference = things((boxes(ONE), 0.9), (boxes(FAR), score))
+    for found in (boxes(ONE), boxes(ONE, FAR)):
+        assert agreement(found, reference, 0.4, 0.6) == Agreement(1, 0, 0)
+    strict = agreement(boxes(ONE), reference, 0.0, 0.0)
+    assert strict == Agreement(1, 0, int(score >= 0.5))
+    elsewhere = agreement(boxes(ONE, (60, 60, 70, 70)), reference, 0.4, 0.6)
+    assert elsewhere == Agreement(1, 1, 0), "a false alarm stays one"
+    assert agreement(NONE, reference, 0.4, 0.6) == Agreement(0, 0, 1), "what is clear counts"
 
 
 def brightness_network(path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from memory.remember import MemoryConfig
 from orchestrator import OrchestratorConfig, SafetyLimits
 from plugins.control import ControlConfig, ControlPlugin
+from plugins.detection import DetectionConfig, DetectionPlugin
 from plugins.language import LanguageConfig, LanguagePlugin
 from plugins.vision import VisionConfig, VisionPlugin
 from sage.hearing.endpoint import EarsConfig
@@ -33,6 +34,7 @@ class RunConfig:
         isolation: by plugin name, whether it runs in a thread (the default) or in a process of
             its own, which may hang, crash or keep the interpreter without harm to the others.
         state_dir: where trust and memory are kept between runs; null keeps nothing.
+        detection: a detector of one's own, in the file ``model``, sees in place of vision.
         command_limit_s: a command that takes longer is given up.
     """
 
@@ -48,6 +50,7 @@ class RunConfig:
     orchestrator: OrchestratorConfig = field(default_factory=OrchestratorConfig)
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     vision: VisionConfig = field(default_factory=VisionConfig)
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
     hearing: EarsConfig = field(default_factory=EarsConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
@@ -64,8 +67,14 @@ class RunConfig:
 
     def _check_isolation(self, isolation: Mapping[str, str]) -> None:
         read = (LanguagePlugin.name,) if self.parser == "language" else ()
-        known = (VisionPlugin.name, ControlPlugin.name, *read, *self.plugins)
+        sees = DetectionPlugin.name if self.detection.model else VisionPlugin.name
+        known = (sees, ControlPlugin.name, *read, *self.plugins)
         for name, tier in isolation.items():
+            if name == DetectionPlugin.name == sees and tier == "process":
+                raise ConfigError(
+                    "isolation of 'detection' is 'process': what it knows of the last frame stays "
+                    "in its thread; valid: thread"
+                )
             if name not in known:
                 raise ConfigError(
                     f"isolation of {name!r}: this run has no such plugin; it has {', '.join(known)}"

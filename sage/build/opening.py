@@ -9,6 +9,7 @@ from typing import Any
 
 from memory.schema import default_store_path
 from memory.store import ExperienceStore
+from plugins.detection import DetectionPlugin
 from plugins.vision import VisionPlugin
 from sage.build.config import RunConfig
 from sage.build.runtime import Runtime, VisionFactory
@@ -65,7 +66,10 @@ def build(
                 ),
             )
             closing.append(store.close)
-        factory = (vision or partial(VisionPlugin, config.vision)) if see else None
+        shipped: VisionFactory = partial(VisionPlugin, config.vision)
+        if config.detection.model:
+            shipped = partial(DetectionPlugin, config.detection)
+        factory = (vision or shipped) if see else None
         return Runtime(
             config,
             clock,

@@ -13,6 +13,8 @@ from memory.remember import Memory
 from memory.store import ExperienceStore
 from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedger
 from plugins.control import ControlPlugin
+from plugins.detection import Detected, DetectionPlugin
+from plugins.detection_memory import DetectionMemory
 from plugins.language import LanguagePlugin
 from plugins.vision import VisionPlugin
 from sage.build.body import Bystander, RobotBody, skill_without_robot
@@ -23,7 +25,7 @@ from sage.build.plugins import installed_plugin, later_worth
 from sage.build.understanding import Understanding
 from sage.clock import Clock
 from sage.effectors import Effector
-from sage.irp import DeviceError, IRPPlugin, Outcome, SageError
+from sage.irp import NO_CONTEXT, Context, DeviceError, IRPPlugin, Outcome, SageError
 from sage.navigation.navigator import Navigator
 from sage.navigation.task import ControlTask
 from sage.sensors import Source
@@ -52,7 +54,7 @@ _FAILED_COMMANDS = 5
 _LEAST_SALIENCE, _LEAST_SALIENCE_AT_WORK = 0.1, 0.5
 _FLOOR = 0.05  # of a cycle's pool, for each plugin
 
-VisionFactory = Callable[[], "IRPPlugin[Any, Scene]"]
+VisionFactory = Callable[[], "IRPPlugin[Any, Scene] | IRPPlugin[Any, Detected]"]
 OnScene = Callable[[Observation, Scene], None]
 OnHeard = Callable[[int, Utterance], None]
 
@@ -111,8 +113,11 @@ class Runtime:
         self._salience = 1.0
         self._floor_atp = _FLOOR * config.orchestrator.pool_atp
         self._camera_plugins: list[str] = []
+        self._last_seen: dict[str, DetectionMemory] = {}
         if vision is not None:
-            self.crediting.vision = self._see_with(VisionPlugin.name, vision, self._take_scene)
+            sees = DetectionPlugin.name if config.detection.model else VisionPlugin.name
+            take = self._take_detected if config.detection.model else self._take_scene
+            self.crediting.vision = self._see_with(sees, vision, take)
         for name in config.plugins:
             self._see_with(name, installed_plugin(name), None)
         if world is not None:
@@ -150,7 +155,12 @@ class Runtime:
             at_work = self.agent.doing is not None
             least = _LEAST_SALIENCE_AT_WORK if at_work else _LEAST_SALIENCE
             for name in self._camera_plugins:
-                self.orchestrator.submit(name, observation, salience=max(least, self._salience))
+                self.orchestrator.submit(
+                    name,
+                    observation,
+                    context=self._known_of(name, observation),
+                    salience=max(least, self._salience),
+                )
             return
         if self.body is None:
             return
@@ -287,16 +297,27 @@ class Runtime:
         self._camera_plugins.append(member.name)
         return member.name
 
+    def _known_of(self, plugin: str, observation: Observation) -> Context:
+        """What a plugin may know of its source's last frame."""
+        memory = self._last_seen.get(observation.source)
+        return {"previous": memory} if plugin == DetectionPlugin.name and memory else NO_CONTEXT
+
+    def _take_detected(self, observation: Observation, outcome: Outcome[Detected]) -> None:
+        if (found := outcome.result) is not None:
+            self._last_seen[observation.source] = found.memory
+            self._see(observation, found.scene, outcome.refinement)
+
     def _take_scene(self, observation: Observation, outcome: Outcome[Scene]) -> None:
-        scene = outcome.result
-        if scene is None:
-            return
+        if outcome.result is not None:
+            self._see(observation, outcome.result, outcome.refinement)
+
+    def _see(self, observation: Observation, scene: Scene, refinement: int) -> None:
         self.telemetry.emit(Saw(self.clock.now_s(), scene))
         frame: Frame = observation.data
         pose = None
         if self.body is not None and frame.camera is not None:
             pose = self.body.navigator.pose_at(observation.captured_s)
-            self.sightings.see(scene, pose, frame.camera, outcome.refinement)
+            self.sightings.see(scene, pose, frame.camera, refinement)
         self._onlooker.scene = scene
         self._onlooker.scenes_seen += 1
         for show in self.on_scene:

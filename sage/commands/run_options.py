@@ -36,6 +36,7 @@ examples:
   sage run --script commands.txt                  one command a line
   echo "go to the kitchen" | sage run --stdin --headless
   sage run --camera file:clip.mp4 --duration 20   vision on a video, nothing to drive
+  sage run --camera file:clip.mp4 --detector yolo.onnx --labels names.txt    your own detector
   sage run --camera file:clip.mp4 --mic file:take.wav    what is seen and what is said
   sage run --camera camera:0 --mic mic: --robot python:mybase:Base
   sage run --budget 0.5 --policy edf              half the compute, earliest deadline first
@@ -70,6 +71,11 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--robot", metavar="URI", help="sim:, record:PATH.jsonl, python:module:Class, none:"
     )
+    where.add_argument(
+        "--detector", metavar="FILE", help="an ONNX detector that sees in place of vision"
+    )
+    where.add_argument("--labels", metavar="FILE", help="its class names, one a line (COCO)")
+    where.add_argument("--head", metavar="NAME", help="the family of its outputs (recognised)")
     where.add_argument("--seed", type=int, metavar="N", help="which apartment (sim: only)")
     what = parser.add_argument_group("commands")
     what.add_argument(
@@ -138,6 +144,7 @@ def run_config(args: argparse.Namespace) -> RunConfig:
         changes["state_dir"] = str(default_store_path().parent)
     if args.plugin:
         changes["plugins"] = (*config.plugins, *args.plugin)
+    changes |= _detection(args, config)
     changes |= _budget(args, config)
     camera = changes.get("camera", config.camera)
     if args.seed is not None:
@@ -149,6 +156,19 @@ def run_config(args: argparse.Namespace) -> RunConfig:
     if args.duration is not None and not args.duration > 0.0:
         raise ConfigError(f"--duration must be positive seconds, got {args.duration}")
     return dataclasses.replace(config, **changes)
+
+
+def _detection(args: argparse.Namespace, config: RunConfig) -> dict[str, Any]:
+    """What the command line says of a detector."""
+    given = {"model": args.detector, "labels": args.labels, "head": args.head}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return {}
+    detection = dataclasses.replace(config.detection, **given)
+    if not detection.model:
+        option = "labels" if args.labels is not None else "head"
+        raise ConfigError(f"--{option} {given[option]!r} is a detector's: add --detector FILE")
+    return {"detection": detection}
 
 
 def _budget(args: argparse.Namespace, config: RunConfig) -> dict[str, Any]:

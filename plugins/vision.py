@@ -114,7 +114,7 @@ class VisionState:
     @property
     def remaining_db(self) -> float:
         """What all further steps together are expected to win, in dB."""
-        now, settled = expected_errors(self.errors, self.weights)
+        now, settled = expected_errors(self.errors, self.weights, self.visits)
         return 10.0 * math.log10(now / settled)
 
 
@@ -233,7 +233,7 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
 
     def energy(self, state: VisionState) -> float:
         """The expected mean squared error of the picture that the latent stands for."""
-        return expected_errors(state.errors, state.weights)[0]
+        return expected_errors(state.errors, state.weights, state.visits)[0]
 
     def settled(self, previous: VisionState, state: VisionState) -> HaltReason | None:
         """STABLE where all further steps together are expected to win next to nothing.

@@ -88,7 +88,7 @@ def refine_frame(
     maps = state["errors"]
     latents, errors, thought, visits = [state["latent"]], [], NO_THOUGHT, NO_VISITS
     for step in range(steps + 1):
-        errors.append(expected_errors(maps[0], weights))
+        errors.append(expected_errors(maps[0], weights, visits))
         if step == steps:
             break
         at = best_window(expected_gains(maps[0], weights), visits)

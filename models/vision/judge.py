@@ -24,6 +24,8 @@ from models.vision.lightweight_vae import ERROR_SCALE, LightweightVAE
 _FINE, _MIDDLE = 24, 48
 #: Bounds of the logarithm of an expected squared error: 0.001 to 1 of the full scale.
 _LEAST, _MOST = -14.0, 1.0
+#: Components in a band whose loudness is told.
+_BAND = 8
 
 
 class ErrorHead(nn.Module):
@@ -36,6 +38,7 @@ class ErrorHead(nn.Module):
         super().__init__()
         self.unfold = nn.Conv2d(LATENT_CHANNELS, LATENT_COMPONENTS * FOLD * FOLD, 1)
         seen = 2 * LATENT_COMPONENTS + OBSERVED_COMPONENTS + MISSING_CHANNELS
+        seen += (2 * LATENT_COMPONENTS + OBSERVED_COMPONENTS) // _BAND
         self.mix = nn.Conv2d(seen, _FINE, 1)
         self.fine = nn.Conv2d(_FINE, _FINE, 3, padding=1)
         self.to_middle = nn.Conv2d(_FINE, _MIDDLE, 2, stride=2)
@@ -64,8 +67,16 @@ class ErrorHead(nn.Module):
         """(N, 256, 7, 7), (N, 64, 28, 28), (N, 16, 28, 28) to (N, 2, 28, 28), or a window of it."""
         said = F.pixel_shuffle(self.unfold(latent), FOLD)
         residual = (observed[:, :LATENT_COMPONENTS] - said) * self.scale_residual
+        loudness = torch.cat(
+            [
+                _loudness(residual),
+                _loudness(said * self.scale_residual),
+                _loudness(observed * self.scale_seen.square()),
+            ],
+            1,
+        )
         said = said * self.scale_seen[:, :LATENT_COMPONENTS]
-        seen = torch.cat([said, observed * self.scale_seen, residual, missing], 1)
+        seen = torch.cat([said, observed * self.scale_seen, residual, missing, loudness], 1)
         fine = F.relu(self.mix(seen))
         fine = F.relu(self.fine(fine))
         middle = F.relu(self.to_middle(fine))
@@ -73,3 +84,10 @@ class ErrorHead(nn.Module):
         middle = F.relu(self.middle(middle) + whole)
         fine = F.relu(fine + F.pixel_shuffle(self.from_middle(middle), 2))
         return self.out(fine).clamp(_LEAST, _MOST)
+
+
+def _loudness(components: Tensor) -> Tensor:
+    """Logarithm of the mean square of each band of components, (N, C, H, W) to (N, C / 8, H, W):
+    noise that is still there is told by how loud the fine bands are, not by their signs."""
+    bands = components.square().unflatten(1, (-1, _BAND)).mean(2)
+    return torch.log(bands.float() + 1e-4)

@@ -25,6 +25,7 @@ from models.vision.halting import (
 from models.vision.layout import SLOTS, STEPS
 from models.vision.reading import Calibration
 from models.vision.restoration import Restoration, restoration_figures, restore, spearman
+from models.vision.tracing import Backends, latency_ms
 from sage.worlds.apartment.robot import CAMERA
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _some(frames: data.LabelledFrames) -> np.ndarray:
 
 
 def _tolerance_db(
-    graphs: ev.Backends, photographs: np.ndarray, validation: data.LabelledFrames
+    graphs: Backends, photographs: np.ndarray, validation: data.LabelledFrames
 ) -> float:
     """Calibrated on photographs (on views where there are none), all degradations alike."""
     pictures = photographs if len(photographs) else _some(validation)
@@ -120,7 +121,7 @@ def _write(folder: Path, card: dict[str, Any]) -> None:
 
 def _figures(
     folder: Path,
-    graphs: ev.Backends,
+    graphs: Backends,
     calibration: Calibration,
     tolerance_db: float,
     training: data.LabelledFrames,
@@ -131,7 +132,7 @@ def _figures(
     mean = training.frames[:: max(len(training) // 500, 1)].mean(0).round().astype(np.uint8)
     figures: dict[str, Any] = {
         "test_views": len(test),
-        "latency_ms": ev.latency_ms(graphs, test.frames[0]),
+        "latency_ms": latency_ms(graphs, test.frames[0]),
     }
     figures["views"] = _restored(graphs, _some(test), mean, tolerance_db)
     if len(photographs):
@@ -158,7 +159,7 @@ def _figures(
 
 
 def _restored(
-    graphs: ev.Backends, pictures: np.ndarray, mean: np.ndarray, tolerance_db: float
+    graphs: Backends, pictures: np.ndarray, mean: np.ndarray, tolerance_db: float
 ) -> dict[str, Any]:
     """Figures per degradation, and over all of them: halting against what there was to gain."""
     measured = {kind: restore(graphs, pictures, kind, _TEST_SEED, mean) for kind in KINDS}

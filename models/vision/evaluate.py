@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -11,23 +10,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from models.backends import OnnxRuntimeBackend
 from models.vision.data import LABELS, LabelledFrames
 from models.vision.degradation import KINDS, degrade
 from models.vision.halting import delivered_step, halting_step
-from models.vision.judgement import expected_errors, expected_gains, patch_weights
-from models.vision.layout import (
-    INPUT_PX,
-    LATENT_CELLS,
-    PATCHES,
-    ROOMS,
-    SLOTS,
-    STEPS,
-    THOUGHT_CHANNELS,
-)
-from models.vision.observing import network_input
+from models.vision.layout import INPUT_PX, ROOMS, SLOTS, STEPS
 from models.vision.reading import Calibration, Found, SlotCalibration, relations, things_in
-from models.vision.windows import best_window, cut, pasted, visited
+from models.vision.tracing import Backends, refine_frame
 
 #: Recall is asked for things of which at least so much is seen (a cupboard's edge at the rim of
 #: the picture tells nobody what it is), and which are at most this far away.
@@ -39,11 +27,6 @@ PRECISION_WANTED: Final = 0.9
 MOMENTS: Final = ("step 1", "halted", f"step {STEPS}")
 LAST: Final = MOMENTS[-1]
 _THUMBNAIL_PX: Final = 14
-#: What the first step is handed besides the latent.
-NO_THOUGHT: Final = np.zeros((1, THOUGHT_CHANNELS, PATCHES, PATCHES), np.float32)
-NO_VISITS: Final = np.zeros((LATENT_CELLS, LATENT_CELLS), np.uint8)
-
-Backends = Mapping[str, OnnxRuntimeBackend]
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -63,43 +46,6 @@ MATCH_MIDDLE_PX: Final = {"furniture": 0.0, "objects": 6.0}
 USEFUL: Final = MatchRule(MATCH_OVERLAP, MATCH_MIDDLE_PX)
 #: The field's usual criterion.
 STRICT: Final = MatchRule({"furniture": 0.5, "objects": 0.5}, {"furniture": 0.0, "objects": 0.0})
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One frame refined: ``latents`` from the first on, each (1, 256, 7, 7), and ``errors``
-    (steps + 1, 2): the mean squared error expected of each, and after all steps."""
-
-    latents: list[Float32Array]
-    errors: npt.NDArray[np.float64]
-
-
-def refine_frame(
-    graphs: Backends,
-    seen: npt.NDArray[np.uint8],
-    missing: BoolArray | None = None,
-    steps: int = STEPS,
-) -> Trace:
-    """Encode a (224, 224, 3) frame and refine it by ``steps`` steps, halting nowhere."""
-    picture, cells = network_input(seen, missing)
-    state = graphs["encode"].infer({"frame": picture[None], "missing": cells})
-    frame = {"observed": state["observed"], "missing": cells}
-    weights = patch_weights(cells)
-    maps = state["errors"]
-    latents, errors, thought, visits = [state["latent"]], [], NO_THOUGHT, NO_VISITS
-    for step in range(steps + 1):
-        errors.append(expected_errors(maps[0], weights, visits))
-        if step == steps:
-            break
-        at = best_window(expected_gains(maps[0], weights), visits)
-        window = {name: cut(part, at) for name, part in frame.items()}
-        parts = {"latent": cut(latents[-1], at), "thought": cut(thought, at), **window}
-        out = graphs["step"].infer({**parts, "step": np.array(step, np.int64)})
-        judged = graphs["judge"].infer({"latent": out["next_latent"], **window})["errors"]
-        latents.append(pasted(latents[-1], out["next_latent"], at))
-        thought, visits = pasted(thought, out["next_thought"], at), visited(visits, at)
-        maps = pasted(maps, judged, at)
-    return Trace(latents, np.array(errors, np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,38 +338,3 @@ def false_detections(
         latent = refine_frame(graphs, picture).latents[-1]
         count += len(things_in(graphs["read"].infer({"latent": latent})["maps"][0], calibration))
     return count / max(len(photographs), 1)
-
-
-def latency_ms(
-    graphs: Backends, frame: npt.NDArray[np.uint8], runs: int = 60
-) -> dict[str, dict[str, float]]:
-    """p50 and p95 in milliseconds, warm, of each graph, and of a frame with all steps and one
-    reading."""
-    picture, cells = network_input(frame)
-    whole: dict[str, npt.NDArray[Any]] = {"frame": picture[None], "missing": cells}
-    encoded = graphs["encode"].infer(whole)
-    parts = {"missing": cells, "thought": NO_THOUGHT}
-    parts |= {name: encoded[name] for name in ("latent", "observed")}
-    window = {name: cut(part, (0, 0)) for name, part in parts.items()}
-    judged = {name: window[name] for name in ("latent", "observed", "missing")}
-    inputs: dict[str, dict[str, npt.NDArray[Any]]] = {
-        "encode": whole,
-        "step": {**window, "step": np.array(1, np.int64)},
-        "judge": judged,
-        "read": {"latent": encoded["latent"]},
-        "decode": {"latent": encoded["latent"]},
-    }
-    times: dict[str, list[float]] = {name: [] for name in (*inputs, "frame")}
-    for _ in range(runs):
-        for name, values in inputs.items():
-            started = time.perf_counter()
-            graphs[name].infer(values)
-            times[name].append(time.perf_counter() - started)
-        started = time.perf_counter()
-        latent = refine_frame(graphs, frame).latents[-1]
-        things_in(graphs["read"].infer({"latent": latent})["maps"][0])
-        times["frame"].append(time.perf_counter() - started)
-    return {
-        name: {f"p{q}": 1e3 * float(np.percentile(values, q)) for q in (50, 95)}
-        for name, values in times.items()
-    }

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.vision.degradation import degrade
-from models.vision.evaluate import Backends, refine_frame
 from models.vision.halting import delivered, halting_step, psnr_db
 from models.vision.layout import STEPS
 from models.vision.observing import network_input
+from models.vision.tracing import Backends, refine_frame
 
 #: States whose quality the card tells: before the first step, and after so many.
 TOLD: Final = (0, 1, 2, 4, 8, STEPS)

@@ -20,13 +20,13 @@ from models.vision.evaluate import (
     collect,
     figures_at,
     match,
-    refine_frame,
     room_scale,
     same_place,
     thumbnail_vector,
 )
 from models.vision.layout import STEPS
 from models.vision.reading import Found
+from models.vision.tracing import latency_ms, refine_frame
 
 FOCAL_PX = 146.0
 FRIDGE = (LABELS.index("fridge"), (20, 40, 90, 180), 2.0, 0.38, 6000)
@@ -163,6 +163,13 @@ def test_a_refinement_is_traced_as_the_plugin_makes_it(graphs: dict) -> None:
         np.testing.assert_allclose(trace.latents[step], state.latent, atol=1e-4)
         assert trace.errors[step, 0] == pytest.approx(plugin.energy(state), rel=1e-4)
         state = plugin.step(state)
+
+
+def test_every_graph_is_timed(graphs: dict) -> None:
+    told = latency_ms(graphs, np.zeros((224, 224, 3), np.uint8), runs=3)
+    assert told.keys() == {*artifacts.GRAPHS, "frame"}
+    assert all(0.0 < times["p50"] <= times["p95"] for times in told.values())
+    assert told["frame"]["p50"] > told["encode"]["p50"]
 
 
 def test_views_are_read_at_every_moment(graphs: dict) -> None:

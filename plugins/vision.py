@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.vision import artifacts
-from models.vision.degradation import fill
 from models.vision.halting import FLAT_STEPS
 from models.vision.judgement import expected_errors, expected_gains, patch_weights
 from models.vision.layout import (
-    INPUT_PX,
     LATENT_CELLS,
     MISSING_CHANNELS,
     PATCHES,
@@ -23,6 +21,7 @@ from models.vision.layout import (
     STEPS,
     THOUGHT_CHANNELS,
 )
+from models.vision.observing import filled, missing_cells
 from models.vision.picture import Letterbox, letterboxed, missing_in
 from models.vision.reading import SlotCalibration, calibration_from, things_in
 from models.vision.windows import best_window, cut, pasted, visited
@@ -184,8 +183,8 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
         except ValueError as error:
             raise PluginError(f"vision: {error}") from error
         if mask is not None and mask.any():
-            picture = _filled(picture, mask)
-            missing = _missing_map(mask)
+            picture = filled(picture, mask)
+            missing = missing_cells(mask)
         out = self._encode.infer({"frame": picture[None], "missing": missing})
         return VisionState(
             latent=out["latent"],
@@ -292,18 +291,3 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
         column = state.letterbox.column_to_source(column_px)
         middle = 0.5 * state.letterbox.width_px
         return -math.atan2((column - middle) * state.letterbox.scale, focal_px)
-
-
-def _filled(picture: UInt8Array, mask: BoolArray) -> UInt8Array:
-    """The picture with the missing pixels guessed from those around them."""
-    guessed = fill(picture.astype(np.float32) / np.float32(255.0), mask)
-    return np.round(np.clip(guessed, 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
-def _missing_map(mask: BoolArray) -> Float32Array:
-    """(224, 224) to (1, 16, 28, 28): the fraction that is missing of each 2 px square."""
-    half = INPUT_PX // 2
-    quarters = mask.reshape(half, 2, half, 2).mean((1, 3), dtype=np.float32)
-    side = half // PATCHES
-    cells = quarters.reshape(PATCHES, side, PATCHES, side).transpose(1, 3, 0, 2)
-    return np.ascontiguousarray(cells.reshape(1, MISSING_CHANNELS, PATCHES, PATCHES))

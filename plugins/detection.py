@@ -65,7 +65,7 @@ class DetectionConfig:
     pace: float = 0.3
     zooms: tuple[float, ...] = (1.0, 2.0)
     max_crops: int = 60
-    min_gain: float = 0.04
+    min_gain: float = 0.03
     threads: int = 1
 
     def __post_init__(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator import LockStep, OrchestratorConfig
+from plugins.detection import DetectionConfig
+from plugins.detection_memory import DetectionMemory
 from sage.build import RunConfig, Runtime, build
 from sage.clock import VirtualClock
 from sage.describing import describe
@@ -193,3 +196,35 @@ def test_frames_matter_more_while_a_command_is_carried_out(
     told.clear()
     trip.go_on(1.0)
     assert min(told[3:]) >= 0.5
+
+
+def test_a_detector_knows_its_source_s_last_frame(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = VirtualClock()
+    model = str(shared_data / "models" / "nanodet.onnx")
+    config = RunConfig(
+        camera="sim:apartment?seed=0&frame_hz=10", detection=DetectionConfig(model, max_crops=0)
+    )
+    runtime = build(config, clock=clock, lockstep=True)
+    try:
+        known: list[Any] = []
+        submit = runtime.orchestrator.submit
+
+        def listen(plugin: str, observation: Any, **settings: Any) -> None:
+            if plugin == "detection":
+                known.append(settings["context"].get("previous"))
+            submit(plugin, observation, **settings)
+
+        monkeypatch.setattr(runtime.orchestrator, "submit", listen)
+        Trip(runtime, clock).go_on(1.5)
+        assert known[0] is None
+        assert isinstance(known[-1], DetectionMemory)
+        assert "vision" not in runtime.orchestrator.members
+    finally:
+        runtime.close()
+
+
+def test_a_detector_stays_in_its_thread() -> None:
+    with pytest.raises(ConfigError, match="valid: thread"):
+        RunConfig(detection=DetectionConfig("any.onnx"), isolation={"detection": "process"})

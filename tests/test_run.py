@@ -27,6 +27,8 @@ BAD = [
     (["--duration", "0"], "--duration"),
     (["--duration", "nan"], "--duration"),
     (["--seed", "3", "--camera", "file:clip.avi"], "--seed"),
+    (["--labels", "names.txt"], "--detector FILE"),
+    (["--detector", "/no/such.onnx"], "/no/such.onnx"),
     (["--mic", "file:/does/not/exist.wav"], "/does/not/exist.wav"),
     (["--mic", "telephone:"], "mic:"),
     (["--recogniser", "oracle"], "pocketsphinx"),
@@ -146,6 +148,19 @@ def test_the_same_runtime_watches_a_real_video(tmp_path: Path, shared_data: Path
     vision = next(line for line in done.stdout.splitlines() if line.startswith("vision:"))
     assert int(vision.split()[1]) >= 10  # refinements in 3 s of video at 10 frames/s
     assert list(tmp_path.glob("runs/2*/contact_sheet.png"))
+
+
+def test_ones_own_detector_sees_in_place_of_vision(tmp_path: Path, shared_data: Path) -> None:
+    video, model = shared_data / "video" / "vtest.avi", shared_data / "models" / "nanodet.onnx"
+    camera = ("--camera", f"file:{video}", "--duration", "3", "--state", "none")
+    done = sage(*camera, "--detector", str(model), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert any(line.startswith("detection:") for line in done.stdout.splitlines())
+    assert "vision:" not in done.stdout
+    lines = (tmp_path / "runs" / "latest" / "telemetry.jsonl").read_text().splitlines()
+    scenes = [event for event in map(json.loads, lines) if event["event"] == "saw"]
+    people = [sum(d["label"] == "person" for d in scene["detections"]) for scene in scenes]
+    assert max(people) >= 3
 
 
 def test_commands_without_a_robot_are_refused(tmp_path: Path, shared_data: Path) -> None:

@@ -100,7 +100,7 @@ def test_both_rows_are_published_for_any_video_and_model(tmp_path: Path) -> None
     arguments = ["--video", str(video(tmp_path / "clip.avi", 14))]
     arguments += ["--model", str(brightness_network(tmp_path / "net.onnx"))]
     arguments += ["--labels", str(tmp_path / "names.txt"), "--json", str(tmp_path / "out.json")]
-    assert detection.main([*arguments, "--frames", "6", "--calibrate", "4"]) == 0
+    assert detection.main([*arguments, "--frames", "6", "--lead-in", "4"]) == 0
     written = json.loads((tmp_path / "out.json").read_text())
     rows = {row["id"]: row for row in written["rows"]}
     assert set(rows) == {"detection.saving", "detection.margin_whole_frame"}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from plugins.detection import Detected, DetectionConfig, DetectionPlugin
-from sage.irp import Context, SageError, refine
+from sage.irp import ConfigError, Context, SageError, refine
 from sage.values import Frame, Observation
 
 DATA = Path("../shared/data")
@@ -33,7 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = made.parse_args(arguments)
     config = DetectionConfig(options.model, labels=options.labels, head=options.head)
     try:
+        _check(options)
         plugin = DetectionPlugin(config)
+        if options.label not in plugin.names:
+            some = ", ".join(plugin.names[:5])
+            raise ConfigError(f"--label {options.label!r} is no class of the model ({some}, ...)")
     except SageError as error:
         print(f"demos.detection: {error}", file=sys.stderr)
         return 2
@@ -67,13 +71,23 @@ def main(arguments: list[str] | None = None) -> int:
             writer.write(picture)
     capture.release()
     if picture is None:
-        print(f"demos.detection: {options.video} holds no frame", file=sys.stderr)
+        print(f"demos.detection: --video {options.video} holds no frame", file=sys.stderr)
         return 2
     if writer is not None:
         writer.release()
     else:
         cv2.imwrite(str(options.out), picture)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """ConfigError for what would only fail after the work is done."""
+    if options.frames < 1:
+        raise ConfigError(f"--frames {options.frames} must be 1 or more")
+    if options.out.suffix not in (".png", ".jpg", ".jpeg", ".mp4"):
+        raise ConfigError(f"--out {options.out} must end in .png, .jpg, .jpeg or .mp4")
+    if not options.out.parent.is_dir():
+        raise ConfigError(f"--out {options.out}: there is no folder {options.out.parent}")
 
 
 if __name__ == "__main__":

@@ -183,6 +183,11 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
         most = self.config.max_crops + 2
         self.halting = HaltPolicy(max_steps=most, slope_eps=0.0, window=most)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes that the detector tells apart."""
+        return self._detector.names
+
     def init_state(self, observation: Any, context: Context) -> DetectionState:
         """The frame, with what ``context["previous"]`` knows of the one before."""
         if not isinstance(observation, Observation) or not isinstance(observation.data, Frame):
@@ -332,7 +337,9 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
         unscored = np.zeros(len(now), np.int64)
         unscored[known] = np.where(fresh[known], 0, old.unscored[partner[known]])
         # What no view holds any more fades once its place was looked at.
-        lost = np.setdiff1d(np.arange(len(old.boxes)), partner[known])
+        missed = np.ones(len(old.boxes), np.bool_)
+        missed[partner[known]] = False
+        lost = np.flatnonzero(missed)
         looked = _looked_at(old.boxes[lost], state.regions, views)
         faded = old.boxes.scores[lost] * np.where(looked, rest[lost], 1.0)
         boxes = joined(

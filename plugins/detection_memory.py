@@ -38,6 +38,12 @@ class Things:
         """A frame later, where their boxes are now."""
         return Things(boxes, self.shown, self.unseen + 1, self.unscored + 1)
 
+    def __getitem__(self, chosen: BoolArray) -> Things:
+        """Some of them: a mask."""
+        return Things(
+            self.boxes[chosen], self.shown[chosen], self.unseen[chosen], self.unscored[chosen]
+        )
+
 
 NOTHING: Final = Things(NONE, np.zeros(0, np.bool_), np.zeros(0, np.int64), np.zeros(0, np.int64))
 
@@ -221,10 +227,12 @@ def carry(
     counts = np.cumsum([0, *map(len, parts)])
     stacked = np.concatenate([*(p.corners_px for p in parts), memory.things.boxes.corners_px])
     stacked = _shifted(stacked, flow, scale, memory.size_px)
-    known = memory.things
-    boxes = Boxes(stacked[counts[-1] :], known.boxes.scores, known.boxes.labels)
-    things = known.older(boxes)
-    fresh = novel & ~_covered(boxes.corners_px[known.shown], memory.size_px, moved.shape)
+    inside = (stacked[:, 2:] - stacked[:, :2]).min(axis=1, initial=np.inf) >= 1.0
+    here = inside[counts[-1] :]  # the others have left the frame
+    boxes = Boxes(stacked[counts[-1] :], memory.things.boxes.scores, memory.things.boxes.labels)
+    things = memory.things.older(boxes)[here]
+    boxes = things.boxes
+    fresh = novel & ~_covered(boxes.corners_px[things.shown], memory.size_px, moved.shape)
     share = grid.share(fresh, corners)
     views = tuple(
         None
@@ -234,7 +242,7 @@ def carry(
                 stacked[counts[i] : counts[i + 1]],
                 view.found.scores,
                 view.found.labels,
-            ),
+            )[inside[counts[i] : counts[i + 1]]],
             view.seen,
             view.age + 1,
             min(1.0, view.novel + float(share[i])),

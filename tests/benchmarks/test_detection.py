@@ -100,14 +100,17 @@ def test_both_rows_are_published_for_any_video_and_model(tmp_path: Path) -> None
     arguments = ["--video", str(video(tmp_path / "clip.avi", 14))]
     arguments += ["--model", str(brightness_network(tmp_path / "net.onnx"))]
     arguments += ["--labels", str(tmp_path / "names.txt"), "--json", str(tmp_path / "out.json")]
-    assert detection.main([*arguments, "--frames", "6", "--lead-in", "4"]) == 0
+    assert detection.main([*arguments, "--frames", "4", "--lead-in", "2"]) == 0
     written = json.loads((tmp_path / "out.json").read_text())
     rows = {row["id"]: row for row in written["rows"]}
     assert set(rows) == {"detection.saving", "detection.margin_whole_frame"}
     saving = rows["detection.saving"]
     assert (saving["floor"], saving["goal"]) == (3.0, 8.0)
     assert written["scores"]["reference"] == 1.0
-    assert written["frames"] == 6
+    assert written["frames"] == 4
+    assert written["by_itself"]["memoryless"] == 1.0
+    assert saving["baselines"]["F1 lost by itself"] == 1.0 - written["by_itself"]["ours"]
+    assert saving["baselines"]["unsmoothed, finer: crops per look"] > 0.0
     lost = saving["baselines"]["F1 lost"]
     claimed = saving["baselines"]["measured"] if lost <= 0.01 else 1.0
     assert saving["value"] == pytest.approx(claimed), "what loses more has saved nothing"

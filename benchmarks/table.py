@@ -44,6 +44,8 @@ class Figure:
 
 
 _PEERS = "make bench"
+_VISION = "python -m benchmarks.vision"
+_DETECTION = "python -m benchmarks.detection"
 _INTERVAL = "95 % {low:+.2f} to {high:+.2f}"
 _PLACE = re.compile(r"\{([^{}:]+):([^{}]*)\}")
 FIGURES = (
@@ -195,6 +197,127 @@ FIGURES = (
         "{value:+.1%}",
         ("alone {p99 ms alone:.2f} ms", "beside them {p99 ms beside them:.2f} ms"),
         "python -m benchmarks.fault",
+    ),
+    Figure(
+        "vision.encode_ms",
+        "vision: a frame to its latent",
+        "{value:.2f} ms",
+        (
+            "p95 {p95:.2f} ms",
+            "on one thread {one_thread:.2f} ms",
+            "a step {a_step:.2f} ms",
+        ),
+        _VISION,
+    ),
+    Figure(
+        "vision.decode_ms",
+        "vision: a latent to its picture",
+        "{value:.2f} ms",
+        ("p95 {p95:.2f} ms", "on one thread {one_thread:.2f} ms"),
+        _VISION,
+    ),
+    Figure(
+        "vision.psnr_clean",
+        "vision: a clean picture's PSNR, over a block PCA of as many numbers",
+        "{value:+.2f} dB",
+        ("refined {full:.1f} dB", "the PCA {block_pca:.1f} dB"),
+        _VISION,
+    ),
+    Figure(
+        "vision.margin_noise50",
+        "noise of sigma 50 of 255: PSNR over the best that is simpler (PCA, non-local means, ...)",
+        "{value:+.2f} dB",
+        ("refined {full:.1f} dB", "the PCA {block PCA:.1f} dB", "input {input:.1f} dB"),
+        _VISION,
+    ),
+    Figure(
+        "vision.margin_holes",
+        "30 % hidden: PSNR in the holes over the best that is simpler (PCA, Telea, ...)",
+        "{value:+.2f} dB",
+        ("refined {full:.1f} dB", "the PCA {block PCA:.1f} dB", "Telea {Telea 3 px:.1f} dB"),
+        _VISION,
+    ),
+    Figure(
+        "vision.margin_single_pass",
+        "PSNR of all steps over one, mean of seven degradations",
+        "{value:+.2f} dB",
+        ("noise 50 {noise50:+.2f}", "holes {holes:+.2f}", "blur {blur:+.2f}"),
+        _VISION,
+    ),
+    Figure(
+        "vision.energy_rho",
+        "vision's energy with the true error, rank correlation over pictures; the worst case",
+        "{value:.2f}",
+        ("noise 50 {noise50:.2f}", "holes {holes:.2f}", "blur {blur:.2f}"),
+        _VISION,
+    ),
+    Figure(
+        "vision.saving_full",
+        "time of all steps, in halted refinements (1 where these lose over 1 % of the gain)",
+        "{value:.2f}",
+        (
+            "measured {ratio:.2f}, 95 % {low:.2f} to {high:.2f}",
+            "of the gain lost {part_lost:.1%}",
+            "picture included {with_decoding:.2f}",
+        ),
+        _VISION,
+    ),
+    Figure(
+        "vision.saving_fixed",
+        "time of the best fixed number of steps that is no worse, in halted refinements",
+        "{value:.2f}",
+        ("95 % {low:.2f} to {high:.2f}", "picture included {with_decoding:.2f}"),
+        _VISION,
+    ),
+    Figure(
+        "vision.halt_rho",
+        "vision's halting step with what there is to gain, rank correlation",
+        "{value:.2f}",
+        (
+            "within a degradation {within_a_degradation:.2f}",
+            "with the step of one who knows the truth {steps_of_one_who_knows:.2f}",
+        ),
+        _VISION,
+    ),
+    Figure(
+        "vision.apartment_f1",
+        "vision: things found in apartments never trained on, F1 at IoU 0.5",
+        "{value:.3f}",
+        (
+            "precision {precision:.2f}",
+            "recall {recall:.2f}",
+            "{required:.0f} things to find",
+        ),
+        _VISION,
+    ),
+    Figure(
+        "vision.rss_mb",
+        "vision: memory that the plugin and a frame add",
+        "{value:.0f} MiB",
+        ("ONNX Runtime alone {onnxruntime:.0f} MiB",),
+        _VISION,
+    ),
+    Figure(
+        "detection.saving",
+        "time of every crop of every frame, in ours (1 where ours loses over 1 % of F1)",
+        "{value:.1f}",
+        (
+            "measured {measured:.1f}",
+            "F1 lost {F1 lost:.2%}",
+            "F1 lost against each frame by itself {F1 lost by itself:.1%}",
+        ),
+        _DETECTION,
+    ),
+    Figure(
+        "detection.margin_whole_frame",
+        "detection: F1 gained over the whole frame alone",
+        "{value:+.3f}",
+        (
+            "as many looks at random {fixed, random:+.3f}",
+            "in turn {fixed, in turn:+.3f}",
+            "at the largest gains {fixed, largest gains:+.3f}",
+        ),
+        _DETECTION,
     ),
 )
 

@@ -63,11 +63,26 @@ def test_what_stands_beside_is_found_whatever_its_name_and_left_out_where_absent
     half = {"done with all": 0.95, "done with 0.5": 0.9}
     write(folder, "half", id="budget.apartment_half", value=0.947, baselines=half)
     write(folder, "edf", id="budget.margin_edf", value=0.3, baselines={"over_edf_first": 0.112})
+    holes = {"full": 17.25, "grey": 9.0, "Telea 3 px": 14.5}
+    write(folder, "holes", id="vision.margin_holes", value=2.5, baselines=holes)
+    looks = {"of what is clear": 0.2, "fixed, random": 0.04, "fixed, in turn": -0.015}
+    write(folder, "looks", id="detection.margin_whole_frame", value=0.1, baselines=looks)
     call(folder)
     text = (folder / "README.md").read_text()
     assert "| p95 120 us; `multiprocessing.Pipe`, pickled, 640 us |" in text
     assert "| of all, done with all 95.0%; done with half 90.0% |" in text
     assert "| over EDF with first steps first +0.11 |" in text
+    assert "| +2.50 dB | <= 10; <= 1 | refined 17.2 dB; Telea 14.5 dB |" in text
+    assert "| as many looks at random +0.040; in turn -0.015 |" in text
+
+
+def test_a_loss_that_undoes_a_saving_stands_beside_it(folder: Path) -> None:
+    lost = {"measured": 9.4, "F1 lost": 0.0234, "F1 lost by itself": 0.08}
+    write(folder, "looks", id="detection.saving", value=1.0, better="higher", baselines=lost)
+    call(folder)
+    text = (folder / "README.md").read_text()
+    assert "| 1.0 | >= 10; >= 1 | measured 9.4; F1 lost 2.34%; F1 lost against each frame" in text
+    assert "by itself 8.0% |" in text
 
 
 def test_check_finds_a_difference_and_changes_nothing(folder: Path) -> None:

@@ -62,10 +62,10 @@ class DetectionConfig:
     head: str | None = None
     threshold: float = 0.5
     margin: float = 0.1
-    pace: float = 0.3
+    pace: float = 0.5
     zooms: tuple[float, ...] = (1.0, 2.0)
     max_crops: int = 60
-    min_gain: float = 0.03
+    min_gain: float = 0.008
     threads: int = 1
 
     def __post_init__(self) -> None:

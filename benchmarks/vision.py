@@ -8,13 +8,15 @@ is best on the very pictures) or Telea's inpainting (radius 3 or 5).
 
 Halted refinements are the engine's own and pay for energy and halting. They are held against all
 steps; and against the cheapest plan that makes equally many steps of every frame and is no worse on
-average: either the plugin's own steps, or sweeps over the frame without any error head. What
+average: either the plugin's own steps, or sweeps over the frame without any error head. Times are
+from the frame to the refined latent, which is what things are read from; decoding it into a picture
+comes on top of each alike ("with_decoding"). What
 halting loses is a part of what refinement gains over the first latent; where that is more than one
 hundredth, or nothing is gained (below 0.1 dB), nothing is saved, and the row says 1.
 
 The energy is held against the true error over pictures, within one degradation after one number of
-steps, and the worst of all counts. Difficulty is the number of steps after which one who knows the
-truth would stop: within one hundredth of that picture's own gain.
+steps, and the worst of all counts. Difficulty is what all steps together gain of a picture;
+"steps_of_one_who_knows" is the number after which all but one hundredth of that is there.
 """
 
 from __future__ import annotations
@@ -125,12 +127,17 @@ def halting_rows(measured: Measured) -> list[Row]:
     claimed = halting.worthwhile and halting.part_lost <= MOST_LOST
     plan = saving.best_plan
     fixed, fixed_low, fixed_high = vision_timing.ratio_interval(plan.times, saving.halted)
+    decoding = measured.graphs[measured.threads]["decode"].p50
+
+    def with_decoding(above: Times) -> float:
+        pictures = decoding * len(above.by_input)
+        return (above.total + pictures) / (saving.halted.total + pictures)
+
     steps = np.concatenate([one.steps for one in measured.curves])
-    hard = vision_curves.difficulty(measured.curves, MOST_LOST)
+    hard = vision_curves.difficulty(measured.curves)
+    knowing = vision_curves.steps_of_one_who_knows(measured.curves, MOST_LOST)
     first = np.concatenate([one.errors[:, 1] for one in measured.curves])
-    within = [
-        spearman(one.steps, vision_curves.difficulty([one], MOST_LOST)) for one in measured.curves
-    ]
+    within = [spearman(one.steps, vision_curves.difficulty([one])) for one in measured.curves]
     return [
         Row(
             "vision.energy_rho",
@@ -155,6 +162,7 @@ def halting_rows(measured: Measured) -> list[Row]:
                 "halted_ms_p50": saving.halted.p50,
                 "halted_ms_p95": saving.halted.p95,
                 "steps_mean": float(steps.mean()),
+                "with_decoding": with_decoding(saving.full),
             },
         ),
         Row(
@@ -167,6 +175,11 @@ def halting_rows(measured: Measured) -> list[Row]:
                 "low": fixed_low,
                 "high": fixed_high,
                 "halted_db": halting.halted,
+                "with_decoding": with_decoding(plan.times),
+                **{
+                    f"over_{one.name}": one.times.total / saving.halted.total
+                    for one in saving.planned
+                },
                 **{f"{one.name}_steps": float(one.steps) for one in saving.planned},
                 **{f"{one.name}_ms_p50": one.times.p50 for one in saving.planned},
                 **{f"{one.name}_db": one.psnr for one in saving.planned},
@@ -181,6 +194,7 @@ def halting_rows(measured: Measured) -> list[Row]:
             {
                 "within_a_degradation": float(np.mean(within)),
                 "error_after_step_1": spearman(steps, first),
+                "steps_of_one_who_knows": spearman(steps, knowing),
             },
         ),
     ]

@@ -25,8 +25,8 @@ Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-class Restoration(IRPPlugin[VisionState, UInt8Array]):
-    """The vision plugin as a restorer: its answer is the picture that a state stands for.
+class Refinement(IRPPlugin[VisionState, VisionState]):
+    """The vision plugin without its reading: its answer is the state itself.
 
     With ``halts`` it stops as the plugin says; otherwise after all its steps.
     """
@@ -57,9 +57,9 @@ class Restoration(IRPPlugin[VisionState, UInt8Array]):
         """The plugin's, where it may halt."""
         return self._vision.settled(previous, state) if self._halts else None
 
-    def result(self, state: VisionState) -> UInt8Array:
-        """The restored picture (224, 224, 3)."""
-        return self._vision.restored(state)
+    def result(self, state: VisionState) -> VisionState:
+        """The state."""
+        return state
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def measure(
     The halted refinement is the engine's own, from the frame on: its answer is scored, not the
     state that it should have stopped at.
     """
-    halting = Restoration(vision, halts=True)
+    halting = Refinement(vision, halts=True)
     errors, energies, halted, steps = [], [], [], []
     reasons: list[HaltReason] = []
     baselines: dict[str, list[float]] = {}
@@ -158,7 +158,8 @@ def measure(
         if outcome.error is not None:
             raise outcome.error
         assert outcome.result is not None
-        halted.append(error_of(_unit(outcome.result), truth, harmed))
+        answer = _unit(vision.restored(outcome.result))
+        halted.append(error_of(answer, truth, harmed))
         steps.append(len(outcome.trajectory.energies))
         reasons.append(outcome.trajectory.reason)
         for name, guess in restored(harmed, kind, pca).items():
@@ -249,7 +250,13 @@ def energy_rhos(curves: Sequence[Curves], steps: Sequence[int]) -> dict[tuple[st
     }
 
 
-def difficulty(curves: Sequence[Curves], part: float) -> IntArray:
+def difficulty(curves: Sequence[Curves]) -> Float64Array:
+    """What all steps together gain of each picture, in dB."""
+    psnr = np.concatenate([one.psnr for one in curves])
+    return np.asarray(psnr[:, -1] - psnr[:, 0], np.float64)
+
+
+def steps_of_one_who_knows(curves: Sequence[Curves], part: float) -> IntArray:
     """How many steps one who knows the truth makes of each picture: until all but ``part`` of its
     own gain is there; 1 where nothing is to be gained."""
     psnr = np.concatenate([one.psnr for one in curves])

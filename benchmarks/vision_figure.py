@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.vision_curves import (
-    Restoration,
+    Refinement,
     error_of,
     inputs_of,
     observation_of,
@@ -80,7 +80,7 @@ def _row(
     harmed = inputs_of(picture[None], kind, seed)[0]
     observation = observation_of(harmed, 0)
     states = states_of(vision, observation)
-    outcome = refine(Restoration(vision, halts=True), observation)
+    outcome = refine(Refinement(vision, halts=True), observation)
     if outcome.result is None:
         raise outcome.error or ConfigError("the refinement has no answer")
     steps = len(outcome.trajectory.energies)
@@ -96,7 +96,7 @@ def _row(
     return [
         told(shown),
         told(vision.restored(states[1])),
-        told(outcome.result, f", {steps} steps"),
+        told(vision.restored(outcome.result), f", {steps} steps"),
         told(vision.restored(states[-1]), f", {vision.config.max_steps} steps"),
         (picture, ""),
     ]

@@ -10,11 +10,13 @@ from typing import Final, Protocol
 import numpy as np
 
 from benchmarks.vision_curves import observation_of
+from models.backends import OnnxRuntimeBackend
 from models.vision import artifacts
 from models.vision.degradation import Degraded
 from models.vision.layout import LATENT_CELLS, WINDOW
 from models.vision.windows import cut, pasted
 from plugins.vision import VisionPlugin, VisionState
+from sage.irp.errors import ModelError
 from sage.values import UInt8Array
 
 #: Where the windows of a sweep lie: side by side, the last ones at the frame's edge.
@@ -22,11 +24,24 @@ _STARTS: Final = (*range(0, LATENT_CELLS - WINDOW, WINDOW), LATENT_CELLS - WINDO
 SWEEP: Final = tuple(product(_STARTS, _STARTS))
 
 
+def unjudged(step: bytes) -> bytes:
+    """The step's graph without what only its expected errors need; ModelError without onnx."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise ModelError("the error head is cut out by onnx; `pip install onnx`") from error
+    proto = onnx.load_from_string(step)
+    kept = [output for output in proto.graph.output if output.name != "errors"]
+    del proto.graph.output[:]
+    proto.graph.output.extend(kept)
+    return bytes(proto.SerializeToString())
+
+
 class Schedule(Protocol):
     """A plan that never looks at how far a frame has come."""
 
-    def run(self, harmed: Degraded, steps: int) -> UInt8Array:
-        """The restored picture after so many steps."""
+    def run(self, harmed: Degraded, steps: int) -> VisionState:
+        """The state after so many steps."""
         ...
 
     def after_each(self, harmed: Degraded, steps: int) -> Iterator[UInt8Array]:
@@ -40,12 +55,12 @@ class Guided:
     def __init__(self, vision: VisionPlugin) -> None:
         self._vision = vision
 
-    def run(self, harmed: Degraded, steps: int) -> UInt8Array:
+    def run(self, harmed: Degraded, steps: int) -> VisionState:
         """The error head is paid for: it says where to look."""
         state = self._vision.init_state(observation_of(harmed, 0), {})
         for _ in range(steps):
             state = self._vision.step(state)
-        return self._vision.restored(state)
+        return state
 
     def after_each(self, harmed: Degraded, steps: int) -> Iterator[UInt8Array]:
         """One after the other."""
@@ -59,18 +74,23 @@ class Guided:
 class Sweeps:
     """The same steps over the whole frame, window by window in reading order, again and again.
 
-    No step pays for an error head (the encoder's graph brings its one judgement along). ``weights``
-    are the plugin's.
+    No step pays for an error head, which is cut out of its graph (the encoder's brings its one
+    judgement along). ``weights`` are the plugin's.
     """
 
     def __init__(self, vision: VisionPlugin, weights: Mapping[str, bytes] | None = None) -> None:
         self._vision = vision
-        self._step = artifacts.backends(weights, vision.config.threads)["step"]
+        chosen = artifacts.load_weights() if weights is None else weights
+        step = OnnxRuntimeBackend(
+            unjudged(chosen["step"]), "step without judgement", vision.config.threads
+        )
+        step.warm_up()
+        self._step = step
 
-    def run(self, harmed: Degraded, steps: int) -> UInt8Array:
-        """Encode, step, decode."""
+    def run(self, harmed: Degraded, steps: int) -> VisionState:
+        """Encode and step."""
         *_, last = self._states(harmed, steps)
-        return self._vision.restored(last)
+        return last
 
     def after_each(self, harmed: Degraded, steps: int) -> Iterator[UInt8Array]:
         """One after the other."""
@@ -88,6 +108,8 @@ class Sweeps:
                     "thought": cut(thought, at),
                     "observed": cut(start.observed, at),
                     "missing": cut(start.missing, at),
+                    "glance": cut(start.glance, at),
+                    "context": start.context,
                     "step": np.array(step, np.int64),
                 }
             )

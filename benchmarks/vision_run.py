@@ -113,8 +113,8 @@ class Benchmark:
             chosen = [(name, schedule, int(psnr.argmax()), float(psnr.max()))]
         inputs = [one for kind in KINDS for one in self._inputs(kind)[:count]]
         runs = {
-            "halted": vision_timing.restoring(self.vision, halts=True),
-            "full": vision_timing.restoring(self.vision, halts=False),
+            "halted": vision_timing.refining(self.vision, halts=True),
+            "full": vision_timing.refining(self.vision, halts=False),
         } | {name: vision_timing.scheduled(schedule, steps) for name, schedule, steps, _ in chosen}
         task = self._bar.add_task("timing", total=len(inputs))
         times = vision_timing.paired(runs, inputs, repeats, lambda: self._bar.advance(task))

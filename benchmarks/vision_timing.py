@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.report import percentile
-from benchmarks.vision_curves import Restoration, observation_of
+from benchmarks.vision_curves import Refinement, observation_of
 from benchmarks.vision_fixed import Schedule
 from models.vision.degradation import Degraded
 from plugins.vision import VisionConfig, VisionPlugin
@@ -71,9 +71,9 @@ def paired(
     return {name: Times(tuple(values)) for name, values in taken.items()}
 
 
-def restoring(vision: VisionPlugin, halts: bool) -> Callable[[Degraded], object]:
-    """From the frame to the restored picture by the engine: encode, steps, energies, decode."""
-    plugin = Restoration(vision, halts)
+def refining(vision: VisionPlugin, halts: bool) -> Callable[[Degraded], object]:
+    """From the frame to its refined latent by the engine: encode, steps, energies, halting."""
+    plugin = Refinement(vision, halts)
     return lambda harmed: refine(plugin, observation_of(harmed, 0))
 
 

@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from models.vision import artifacts
 from models.vision.halting import FLAT_STEPS
-from models.vision.judgement import expected_errors, expected_gains, patch_weights
+from models.vision.judgement import expected_errors, expected_gains, patch_weights, steadied
 from models.vision.layout import (
     LATENT_CELLS,
     MISSING_CHANNELS,
     PATCHES,
     ROOMS,
     STEPS,
-    THOUGHT_CHANNELS,
 )
 from models.vision.observing import filled, missing_cells
 from models.vision.picture import Letterbox, letterboxed, missing_in
@@ -87,16 +86,20 @@ class VisionConfig:
 class VisionState:
     """A frame being looked at. Network arrays are float32 with a leading batch axis of 1.
 
-    ``latent`` (1, 256, 7, 7); ``thought`` (1, 32, 28, 28), what the steps hand on to each other;
+    ``latent`` (1, 256, 7, 7); ``glance`` (1, 48, 28, 28) and ``context`` (1, 64), what the
+    first look at the frame told of its patches, and of it all;
+    ``thought`` (1, 48, 28, 28), which begins there and is what the steps hand on to each other;
     ``observed`` (1, 64, 28, 28), the components of the frame's patches;
     ``missing`` (1, 16, 28, 28), what of them was not delivered. ``errors`` (2, 28, 28) are the
     squared errors that the patches are expected to have (pixels in [0, 1]), now and after all
     steps; ``weights`` (28, 28) say how much each counts. ``visits`` (7, 7) counts the looks at
-    each cell and ``steps`` those made in all.
+    each cell and ``steps`` those made in all; ``energy`` is the error expected of it all.
     ``seen`` (224, 224, 3) and ``mask`` (224, 224) are the frame itself.
     """
 
     latent: Float32Array
+    glance: Float32Array
+    context: Float32Array
     thought: Float32Array
     observed: Float32Array
     missing: Float32Array
@@ -104,6 +107,7 @@ class VisionState:
     errors: Float32Array
     visits: UInt8Array
     steps: int
+    energy: float
     seen: UInt8Array
     mask: BoolArray | None
     captured_s: float
@@ -158,16 +162,15 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
             }
         self._room_scale = float(card["room_scale"])
         graphs = artifacts.backends(weights, self.config.threads)
-        self._encode, self._step, self._judge, self._decode, self._read = (
+        self._encode, self._step, self._decode, self._read = (
             graphs[name] for name in artifacts.GRAPHS
         )
-        self._no_thought = np.zeros((1, THOUGHT_CHANNELS, PATCHES, PATCHES), np.float32)
         self._whole = np.zeros((1, MISSING_CHANNELS, PATCHES, PATCHES), np.float32)
 
     @property
     def cost_s(self) -> dict[str, float]:
         """Measured median seconds of one run of each graph; NaN where none was made."""
-        backends = (self._encode, self._step, self._judge, self._decode, self._read)
+        backends = (self._encode, self._step, self._decode, self._read)
         return dict(zip(artifacts.GRAPHS, (b.cost_s for b in backends), strict=True))
 
     def init_state(self, observation: Any, context: Context) -> VisionState:
@@ -186,15 +189,19 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
             picture = filled(picture, mask)
             missing = missing_cells(mask)
         out = self._encode.infer({"frame": picture[None], "missing": missing})
+        weights = patch_weights(missing)
         return VisionState(
             latent=out["latent"],
-            thought=self._no_thought,
+            thought=out["glance"],
+            glance=out["glance"],
+            context=out["context"],
             observed=out["observed"],
             missing=missing,
-            weights=patch_weights(missing),
+            weights=weights,
             errors=out["errors"][0],
             visits=_NO_VISITS,
             steps=0,
+            energy=expected_errors(out["errors"][0], weights, _NO_VISITS)[0],
             seen=picture,
             mask=mask,
             captured_s=observation.captured_s,
@@ -213,26 +220,29 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
                 "thought": cut(state.thought, at),
                 "observed": observed,
                 "missing": missing,
+                "glance": cut(state.glance, at),
+                "context": state.context,
                 "step": np.array(state.steps, np.int64),
             }
         )
         if np.array_equal(out["next_latent"], latent):
             return state  # nothing came of it, and nothing will: it must not look like a step
-        judged = self._judge.infer(
-            {"latent": out["next_latent"], "observed": observed, "missing": missing}
-        )["errors"]
+        errors = pasted(state.errors[None], out["errors"], at)[0]
+        visits = visited(state.visits, at)
+        estimate, _ = expected_errors(errors, state.weights, visits)
         return replace(
             state,
             latent=pasted(state.latent, out["next_latent"], at),
             thought=pasted(state.thought, out["next_thought"], at),
-            errors=pasted(state.errors[None], judged, at)[0],
-            visits=visited(state.visits, at),
+            errors=errors,
+            visits=visits,
             steps=state.steps + 1,
+            energy=estimate if state.steps == 0 else steadied(estimate, state.energy),
         )
 
     def energy(self, state: VisionState) -> float:
         """The expected mean squared error of the picture that the latent stands for."""
-        return expected_errors(state.errors, state.weights, state.visits)[0]
+        return state.energy
 
     def settled(self, previous: VisionState, state: VisionState) -> HaltReason | None:
         """STABLE where all further steps together are expected to win next to nothing.

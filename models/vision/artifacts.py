@@ -1,4 +1,4 @@
-"""The shipped weights: five ONNX files beside this module and the card that describes them."""
+"""The shipped weights: four ONNX files beside this module and the card that describes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from models.vision.reading import calibration_from
 from sage.irp.errors import ModelError
 
 FOLDER: Final = Path(__file__).parent
-GRAPHS: Final = ("encode", "step", "judge", "decode", "read")
+GRAPHS: Final = ("encode", "step", "decode", "read")
 CARD: Final = shipped.CARD
 REMEDY: Final = "git checkout -- models/vision` or `python -m models.vision.train"
 #: No number of a card reaches it.

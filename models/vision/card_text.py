@@ -199,7 +199,7 @@ def _detection(figures: dict[str, Any]) -> list[str]:
         "Milliseconds on one core with ONNX Runtime, p50 (p95): "
         + ", ".join(
             f"{name} {latency[name]['p50']:.2f} ({latency[name]['p95']:.2f})"
-            for name in ("encode", "step", "judge", "read", "decode")
+            for name in ("encode", "step", "read", "decode")
         )
         + f"; a frame with {STEPS} steps and one reading {latency['frame']['p50']:.1f} "
         f"({latency['frame']['p95']:.1f}).",

@@ -1,4 +1,4 @@
-"""Torch to ONNX: five graphs, opset 17, weights stored as float16 and cast at load."""
+"""Torch to ONNX: four graphs, opset 17, weights stored as float16 and cast at load."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ from models.vision.layout import (
 from models.vision.network import (
     DecodeGraph,
     EncodeGraph,
-    JudgeGraph,
     ReadGraph,
     StepGraph,
     VisionModel,
-    no_thought,
 )
 from models.vision.reader import ConvNorm
 from sage.irp.errors import ModelError
@@ -44,7 +42,7 @@ _BASIS: Final = ("analysis", "synthesis", "offset")
 
 
 def export(model: VisionModel, folder: Path) -> dict[str, dict[str, Any]]:
-    """Write the five graphs; returns what the card says of them.
+    """Write the four graphs; returns what the card says of them.
 
     Per file: ``sha256``, ``bytes`` and ``float16_tensors``, the (byte offset, count) of every
     float16 weight inside it.
@@ -53,9 +51,9 @@ def export(model: VisionModel, folder: Path) -> dict[str, dict[str, Any]]:
     frame = torch.zeros(1, INPUT_PX, INPUT_PX, 3, dtype=torch.uint8)
     missing = torch.zeros(1, MISSING_CHANNELS, PATCHES, PATCHES)
     with torch.no_grad():
-        latent, observed, _ = EncodeGraph(model)(frame, missing)
+        latent, observed, glance, context, _ = EncodeGraph(model)(frame, missing)
     side = WINDOW * FOLD
-    patches = (no_thought(latent), observed, missing)
+    patches = (glance, observed, missing, glance)
     window = (latent[..., :WINDOW, :WINDOW], *(part[..., :side, :side] for part in patches))
     step = torch.tensor(0, dtype=torch.int64)
     graphs: dict[str, tuple[torch.nn.Module, tuple[torch.Tensor, ...], list[str], list[str]]] = {
@@ -63,19 +61,13 @@ def export(model: VisionModel, folder: Path) -> dict[str, dict[str, Any]]:
             EncodeGraph(model),
             (frame, missing),
             ["frame", "missing"],
-            ["latent", "observed", "errors"],
+            ["latent", "observed", "glance", "context", "errors"],
         ),
         "step": (
             StepGraph(model),
-            (*window, step),
-            ["latent", "thought", "observed", "missing", "step"],
-            ["next_latent", "next_thought"],
-        ),
-        "judge": (
-            JudgeGraph(model),
-            (window[0], *window[2:]),
-            ["latent", "observed", "missing"],
-            ["errors"],
+            (*window, context, step),
+            ["latent", "thought", "observed", "missing", "glance", "context", "step"],
+            ["next_latent", "next_thought", "errors"],
         ),
         "decode": (DecodeGraph(model), (latent,), ["latent"], ["picture"]),
         "read": (ReadGraph(model), (latent,), ["latent"], ["maps", "room_logits", "embedding"]),

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vision.layout import (
-    FOLD,
-    LATENT_CHANNELS,
+    CONTEXT,
     LATENT_COMPONENTS,
     MISSING_CHANNELS,
     OBSERVED_COMPONENTS,
+    THOUGHT_CHANNELS,
 )
 from models.vision.lightweight_vae import ERROR_SCALE, LightweightVAE
 
-_FINE, _MIDDLE = 24, 48
+_FINE, _MIDDLE, _TOLD = 32, 64, 96
 #: Bounds of the logarithm of an expected squared error: 0.001 to 1 of the full scale.
 _LEAST, _MOST = -14.0, 1.0
 #: Components in a band whose loudness is told.
@@ -32,58 +32,89 @@ class ErrorHead(nn.Module):
     """Logarithms of the expected squared error per patch: now, and after full refinement."""
 
     scale_seen: Tensor
-    scale_residual: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.unfold = nn.Conv2d(LATENT_CHANNELS, LATENT_COMPONENTS * FOLD * FOLD, 1)
-        seen = 2 * LATENT_COMPONENTS + OBSERVED_COMPONENTS + MISSING_CHANNELS
+        seen = 2 * LATENT_COMPONENTS + OBSERVED_COMPONENTS + MISSING_CHANNELS + THOUGHT_CHANNELS
         seen += (2 * LATENT_COMPONENTS + OBSERVED_COMPONENTS) // _BAND
         self.mix = nn.Conv2d(seen, _FINE, 1)
-        self.fine = nn.Conv2d(_FINE, _FINE, 3, padding=1)
         self.to_middle = nn.Conv2d(_FINE, _MIDDLE, 2, stride=2)
         self.middle = nn.Conv2d(_MIDDLE, _MIDDLE, 3, padding=1)
-        self.context = nn.Linear(_MIDDLE, _MIDDLE)
-        self.from_middle = nn.Conv2d(_MIDDLE, 4 * _FINE, 1)
-        self.out = nn.Conv2d(_FINE, 2, 3, padding=1)
+        self.wider = nn.Conv2d(_MIDDLE, _MIDDLE, 3, padding=1)
+        self.out = nn.Conv2d(_MIDDLE, 2 * 4, 1)
+        seen = THOUGHT_CHANNELS + MISSING_CHANNELS + OBSERVED_COMPONENTS // _BAND
+        self.first_mix = nn.Conv2d(seen, _MIDDLE, 1)
+        self.tell = nn.Sequential(
+            nn.Linear(OBSERVED_COMPONENTS, _TOLD), nn.ReLU(), nn.Linear(_TOLD, CONTEXT), nn.ReLU()
+        )
+        self.hear = nn.Linear(CONTEXT, _FINE)
+        self.hear_middle = nn.Linear(CONTEXT, _MIDDLE)
+        self.hear_first = nn.Linear(CONTEXT, _MIDDLE)
+        self.first = nn.Conv2d(_MIDDLE, 2, 1)
         self.register_buffer("scale_seen", torch.ones(1, OBSERVED_COMPONENTS, 1, 1))
-        self.register_buffer("scale_residual", torch.ones(1, LATENT_COMPONENTS, 1, 1))
 
     @torch.no_grad()
     def begin(self, vae: LightweightVAE) -> None:
-        """Unfold the latent as a fitted autoencoder does; small random weights for the rest."""
+        """Measure components as a fitted autoencoder does; small random weights for the rest."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.out.weight, std=0.01)
-        nn.init.constant_(self.out.bias, -5.5)  # type: ignore[arg-type]
-        self.unfold.load_state_dict(vae.decoder.unfold.state_dict())
+        for layer in (self.out, self.first):
+            nn.init.normal_(layer.weight, std=0.01)
+            start = torch.tensor([-5.5, 2.0]).repeat_interleave(layer.out_channels // 2)
+            layer.bias.copy_(start)  # type: ignore[union-attr]
         relative = vae.patches.deviation[None, :, None, None] / ERROR_SCALE
         self.scale_seen.copy_(relative[:, :OBSERVED_COMPONENTS].sqrt())
-        self.scale_residual.copy_(relative[:, :LATENT_COMPONENTS])
 
-    def forward(self, latent: Tensor, observed: Tensor, missing: Tensor) -> Tensor:
-        """(N, 256, 7, 7), (N, 64, 28, 28), (N, 16, 28, 28) to (N, 2, 28, 28), or a window of it."""
-        said = F.pixel_shuffle(self.unfold(latent), FOLD)
-        residual = (observed[:, :LATENT_COMPONENTS] - said) * self.scale_residual
+    def context(self, observed: Tensor) -> Tensor:
+        """How loud each component is over the whole frame (N, 64, 28, 28), made into (N, 64).
+
+        A patch alone does not say whether it is smooth or smeared; the spectrum of the frame does.
+        """
+        energy = (observed * self.scale_seen.square()).square().mean((2, 3))
+        told: Tensor = self.tell(0.3 * torch.log(energy.float() + 1e-6) + 1.5)
+        return told
+
+    def forward(
+        self, said: Tensor, observed: Tensor, missing: Tensor, glance: Tensor, context: Tensor
+    ) -> Tensor:
+        """What the latent says of the patches (N, 48, 28, 28), what was observed (N, 64, 28, 28)
+        and is missing of them (N, 16, 28, 28), the glance (N, 48, 28, 28) and the context (N, 64),
+        to (N, 2, 28, 28); or a window of it.
+
+        What stays is a part of what is now: refinement loses nothing.
+        """
+        size = self.scale_seen.square()  # in the picture, of components of unit variance
+        residual = (observed[:, :LATENT_COMPONENTS] - said) * size[:, :LATENT_COMPONENTS]
         loudness = torch.cat(
             [
                 _loudness(residual),
-                _loudness(said * self.scale_residual),
-                _loudness(observed * self.scale_seen.square()),
+                _loudness(said * size[:, :LATENT_COMPONENTS]),
+                _loudness(observed * size),
             ],
             1,
         )
         said = said * self.scale_seen[:, :LATENT_COMPONENTS]
-        seen = torch.cat([said, observed * self.scale_seen, residual, missing, loudness], 1)
-        fine = F.relu(self.mix(seen))
-        fine = F.relu(self.fine(fine))
-        middle = F.relu(self.to_middle(fine))
-        whole = self.context(middle.mean((2, 3)))[:, :, None, None]
-        middle = F.relu(self.middle(middle) + whole)
-        fine = F.relu(fine + F.pixel_shuffle(self.from_middle(middle), 2))
-        return self.out(fine).clamp(_LEAST, _MOST)
+        seen = torch.cat([said, observed * self.scale_seen, residual, missing, glance, loudness], 1)
+        fine = F.relu(self.mix(seen) + self.hear(context)[:, :, None, None])
+        middle = F.relu(self.to_middle(fine) + self.hear_middle(context)[:, :, None, None])
+        middle = middle + F.relu(self.middle(middle))
+        middle = middle + F.relu(self.wider(middle))
+        return _logarithms(F.pixel_shuffle(self.out(middle), 2))
+
+    def before(self, observed: Tensor, missing: Tensor, glance: Tensor, context: Tensor) -> Tensor:
+        """The same for the latent before the first step, which says what was observed."""
+        loudness = _loudness(observed * self.scale_seen.square())
+        seen = torch.cat([glance, missing, loudness], 1)
+        heard = self.hear_first(context)[:, :, None, None]
+        return _logarithms(self.first(F.relu(self.first_mix(seen) + heard)))
+
+
+def _logarithms(out: Tensor) -> Tensor:
+    now, stays = out.float().split(1, 1)
+    now = now.clamp(_LEAST, _MOST)
+    return torch.cat([now, now + F.logsigmoid(stays)], 1)
 
 
 def _loudness(components: Tensor) -> Tensor:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,38 +13,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vision.examples import Pictures, degraded_batch
-from models.vision.layout import FOLD, LATENT_CELLS, PATCH_PX, STEPS, WINDOW
+from models.vision.layout import FOLD, PATCH_PX
 from models.vision.network import VisionModel
 from models.vision.settings import Cycle, JudgeStage, LatentStage
-from models.vision.walk import Walk
+from models.vision.walk import Walk, cut_windows
 
-_FLOOR = 1e-6
+#: Added to a squared error before its logarithm is taken.
+LEAST_ERROR = 1e-6
 #: In patches: a window of which less counts is not judged.
 _LEAST_WEIGHT = 0.5
+#: A cell of which less is missing tells nothing.
+_LEAST_SHARE = 0.02
+_PICTURE_WEIGHT = 4.0
+_GAIN_WEIGHT, _GAIN_DELTA, _RELATIVE_WEIGHT, _LEAST_GAIN = 30.0, 0.5, 0.5, 1e-3
 UInt8Array = npt.NDArray[np.uint8]
 
 
 class Judged(NamedTuple):
-    """Latents (N, 256, 7, 7), what was observed and is missing of the frames, the weights of their
-    patches (N, 1, 28, 28), and squared errors of these: of the latents, and after all steps."""
+    """Latents (N, 256, 7, 7) or windows of them, what was observed and is missing of the frames,
+    the glance at them, what was observed of the whole frames, the weights of the patches
+    (N, 1, 28, 28), and squared errors of these: of the latents, and of those that refinement ends
+    with."""
 
     latent: Tensor
     observed: Tensor
     missing: Tensor
+    glance: Tensor
+    whole: Tensor
     weights: Tensor
     error: Tensor
     settled: Tensor
-
-
-def windowed(judged: Judged, at: tuple[int, int]) -> Judged:
-    """The window at (row, column) of those pictures of which something counts in it."""
-    parts = []
-    for values in judged:
-        scale = FOLD if values.shape[-1] > LATENT_CELLS else 1
-        rows, columns = (slice(scale * i, scale * (i + WINDOW)) for i in at)
-        parts.append(values[:, :, rows, columns])
-    counts = Judged(*parts).weights.sum((1, 2, 3)) > _LEAST_WEIGHT
-    return Judged(*(part[counts] for part in parts))
 
 
 @dataclass(frozen=True)
@@ -68,16 +65,17 @@ class JudgeLesson:
         return nn.ModuleList([model.judge])
 
     def slow(self, model: VisionModel) -> dict[nn.Parameter, float]:
-        """It unfolds the latent as the decoder does, whatever the errors."""
-        return dict.fromkeys(model.judge.unfold.parameters(), 0.0)
+        """Nothing."""
+        return {}
 
     def batches(self, first: int) -> Iterator[Pictures]:
         """Batches from iteration ``first`` on, other than those of the latent stage."""
+        pictures = replace(self.pictures, shares=self.stage.shares)
         for iteration in range(first, self.cycle.iterations):
             yield degraded_batch(
                 self.photographs,
                 self.views,
-                self.pictures,
+                pictures,
                 self.cycle.batch,
                 [self.seed, 17, iteration],
             )
@@ -85,66 +83,99 @@ class JudgeLesson:
     def loss(self, model: VisionModel, batch: Pictures, iteration: int) -> Tensor:
         """Likelihood of every patch's error, and distance of the whole picture's in logarithms.
 
-        What halting asks is the difference of the two, now and at the end, and how the energy falls
-        from state to state of one picture; both weigh most. In every other batch all latents but
-        the first are judged by a window of them, as after a step.
+        What halting asks is what part of the error will go; it weighs most. The latent before the
+        first step is judged by the glance alone; the others, as at run time, where the step looked
+        that made them.
         """
         rng = np.random.default_rng([self.seed, 19, iteration])
         with torch.no_grad():
-            walk = Walk(model, batch.seen, batch.missing, rng)
-            latents = [walk.latent]
-            for _ in range(STEPS):
-                latents.append(walk.step())
-            weights = patch_weights(batch.missing)
-            last = patch_errors(model, latents[-1], batch)
-            picked = self.picked(latents, rng)
-            judged = [
-                Judged(p, walk.observed, walk.missing, weights, patch_errors(model, p, batch), last)
-                for p in picked
-            ]
-        total, apart = batch.clean.new_zeros(()), []
+            judged = self._judged(model, batch, rng)
+        total = batch.clean.new_zeros(())
         for index, part in enumerate(judged):
-            if iteration % 2 and index:
-                at = tuple(int(v) for v in rng.integers(0, LATENT_CELLS - WINDOW + 1, 2))
-                part = windowed(part, (at[0], at[1]))
-                if not len(part.latent):
-                    continue
-            logarithms = model.judge(part.latent, part.observed, part.missing).float()
-            both = []
+            if not len(part.latent):
+                continue
+            seen = (*part[1:4], model.judge.context(part.whole))
+            if index == 0:
+                logarithms = model.judge.before(*seen)
+            else:
+                logarithms = model.judge(model.refiner.said(part.latent), *seen)
             for which, truth in enumerate((part.error, part.settled)):
                 map_ = logarithms[:, which : which + 1]
-                surprise = map_ + (truth + _FLOOR) * torch.exp(-map_)
+                surprise = map_ + (truth + LEAST_ERROR) * torch.exp(-map_)
                 total = total + weighted_mean(surprise, part.weights).mean()
                 expected = weighted_mean(torch.exp(map_), part.weights).log()
-                both.append(expected - (weighted_mean(truth, part.weights) + _FLOOR).log())
-                total = total + 0.5 * both[-1].square().mean()
-            total = total + 2.0 * F.huber_loss(both[0], both[1], delta=0.2)
-            apart.append(both[0])
-        if iteration % 2 == 0:
-            for one, two in pairwise(apart):
-                total = total + 4.0 * F.huber_loss(one, two, delta=0.2)
+                off = expected - (weighted_mean(truth, part.weights) + LEAST_ERROR).log()
+                total = total + _PICTURE_WEIGHT * off.square().mean()
+            total = total + _GAIN_WEIGHT * gain_error(logarithms, part)
         return total
 
-    def picked(self, latents: list[Tensor], rng: np.random.Generator) -> list[Tensor]:
-        """Latents to judge; the last now and then one that no refinement makes, so that a refiner
-        that does nothing, or harm, is told."""
-        stage = self.stage
-        steps = [int(step) for step in rng.choice(stage.steps, stage.picks)]
-        if rng.random() < stage.first_probability:
-            steps[-1] = 0
-        picked = [latents[step] for step in steps]
-        spoiled = picked[-1]
+    def _judged(
+        self, model: VisionModel, batch: Pictures, rng: np.random.Generator
+    ) -> list[Judged]:
+        """The frames before the first step, then what some steps made of their windows."""
+        walk = Walk(model, batch.seen, batch.missing, rng)
+        latents, windows = [walk.latent], [walk.windows]
+        for _ in range(self.stage.settled_after):
+            latents.append(walk.step())
+            windows.append(walk.windows)
+        weights = patch_weights(batch.missing)
+        frame = (walk.observed, walk.missing, walk.glance)
+        settled = patch_errors(model.vae.decode(latents[-1]), batch)
+        first = patch_errors(model.vae.decode(latents[0]), batch)
+        out = [Judged(latents[0], *frame, walk.observed, weights, first, settled)]
+        steps = [int(step) for step in rng.choice(self.stage.steps, self.stage.picks)]
+        for index, step in enumerate(steps):
+            latent = latents[step]
+            if index == len(steps) - 1:
+                latent = self.spoiled(latent, rng)
+            parts = [latent, *frame, weights]
+            parts += [patch_errors(model.vae.decode(latent), batch), settled]
+            cut, observed, missing, glance, *truth = (
+                cut_windows(part, windows[step]) for part in parts
+            )
+            judged = Judged(cut, observed, missing, glance, walk.observed, *truth)
+            counts = judged.weights.sum((1, 2, 3)) > _LEAST_WEIGHT
+            out.append(Judged(*(part[counts] for part in judged)))
+        return out
+
+    def spoiled(self, latent: Tensor, rng: np.random.Generator) -> Tensor:
+        """Now and then a latent that no refinement makes, so that a refiner that does nothing, or
+        harm, is told."""
         fate = float(rng.random())
         for name, share in (
-            ("swapped", stage.swapped),
-            ("noisy", stage.noisy),
-            ("blank", stage.blank),
-            ("shrunk", stage.shrunk),
+            ("swapped", self.stage.swapped),
+            ("noisy", self.stage.noisy),
+            ("blank", self.stage.blank),
+            ("shrunk", self.stage.shrunk),
         ):
             if 0.0 <= fate < share:
-                picked[-1] = _spoil(spoiled, name, rng)
+                return _spoil(latent, name, rng)
             fate -= share
-        return picked
+        return latent
+
+
+def gain_error(logarithms: Tensor, part: Judged) -> Tensor:
+    """How far off the gain is that is expected, as a part of the error now.
+
+    Of every cell the squared difference; of a picture the deviance of a Poisson distribution too,
+    which also has its minimum at the mean but weighs relatively: a gain of a hundredth is told from
+    one of a thousandth. A refinement that does harm gains nothing.
+    """
+    now, settled = torch.exp(logarithms).split(1, 1)
+    expected, true = (now - settled) * part.weights, (part.error - part.settled) * part.weights
+    error = part.error * part.weights
+    counts = F.avg_pool2d(part.weights, FOLD) > _LEAST_SHARE
+    cells = [F.avg_pool2d(values, FOLD)[counts] for values in (expected, true, error)]
+    total = torch.zeros((), dtype=now.dtype)
+    if len(cells[0]):
+        scale = cells[2] + LEAST_ERROR
+        shares = (cells[0] / scale, (cells[1] / scale).clamp(-0.2, 1.0))
+        total = F.huber_loss(*shares, delta=_GAIN_DELTA)
+    scale = error.sum((1, 2, 3)) + LEAST_ERROR
+    share, truth = (gain.sum((1, 2, 3)) / scale for gain in (expected, true))
+    squared = F.huber_loss(share, truth, delta=_GAIN_DELTA)
+    relative = (share - truth.clamp(0.0, 1.0) * torch.log(share + _LEAST_GAIN)).mean()
+    return total + squared + _RELATIVE_WEIGHT * relative
 
 
 def _spoil(latent: Tensor, how: str, rng: np.random.Generator) -> Tensor:
@@ -163,15 +194,14 @@ def patch_weights(missing: Tensor) -> Tensor:
     return torch.where(part.amax((1, 2, 3), keepdim=True) > 0.0, part, torch.ones_like(part))
 
 
-def patch_errors(model: VisionModel, latent: Tensor, batch: Pictures) -> Tensor:
-    """Mean squared error (N, 1, 28, 28) of each patch of the decoded picture, clipped as it is
+def patch_errors(picture: Tensor, batch: Pictures) -> Tensor:
+    """Mean squared error (N, 1, 28, 28) of each patch of a decoded picture, clipped as it is
     shown; of an incomplete picture that of its missing pixels."""
-    picture = model.vae.decode(latent).float().clamp(0.0, 1.0)
-    error = (picture - batch.clean).square().mean(1, keepdim=True)
+    error = (picture.float().clamp(0.0, 1.0) - batch.clean).square().mean(1, keepdim=True)
     partly = batch.missing.amax((1, 2, 3), keepdim=True) > 0.0
     weights = torch.where(partly, batch.missing, torch.ones_like(batch.missing))
     per_patch = F.avg_pool2d(weights, PATCH_PX)
-    return F.avg_pool2d(error * weights, PATCH_PX) / per_patch.clamp(min=_FLOOR)
+    return F.avg_pool2d(error * weights, PATCH_PX) / per_patch.clamp(min=LEAST_ERROR)
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 from models.vision.layout import FOLD, LATENT_CELLS
-from models.vision.windows import DISCOUNT
 
 Float32Array = npt.NDArray[np.float32]
 UInt8Array = npt.NDArray[np.uint8]
+
+#: What a look at a cell leaves of the gain that the head still hopes for there.
+_LEFT: Final = 0.3
+#: Estimates of two states of one frame that differ by less than this part do not tell them apart:
+#: the first glance and the looks after it are judged by different layers.
+_TOLD_APART: Final = 0.25
+_NO_WORSE: Final = 1.0 - 1e-6
 
 
 def patch_weights(missing: Float32Array) -> Float32Array:
@@ -31,11 +39,22 @@ def expected_errors(
     """Mean squared errors of a picture in [0, 1], now and at the end, from (2, 28, 28) of patches.
 
     A cell that was looked at, ``visits`` (7, 7), has given most of what it had to give, whatever
-    the head still hopes for: its gain counts as little as when the next window is chosen.
+    the head still hopes for: its gain counts less.
     """
     now = float(np.einsum("ij,ij->", errors[0], weights))
-    left = np.power(DISCOUNT, visits, dtype=np.float64)
+    left = np.power(_LEFT, visits, dtype=np.float64)
     return now, now - float((expected_gains(errors, weights) * left).sum())
+
+
+def steadied(estimate: float, previous: float) -> float:
+    """The energy of a state, from the estimate of its error and the energy of the one before it.
+
+    Where the head cannot tell the two apart, the later state is as good: what was refined further
+    is not given up for noise in the estimate. Where it can, the estimate stands.
+    """
+    if estimate > previous * (1.0 + _TOLD_APART):
+        return estimate
+    return min(estimate, previous * _NO_WORSE)
 
 
 def expected_gains(errors: Float32Array, weights: Float32Array) -> Float32Array:

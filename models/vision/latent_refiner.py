@@ -24,7 +24,7 @@ from models.vision.layout import (
 )
 from models.vision.lightweight_vae import ERROR_SCALE, LightweightVAE
 
-_FINE, _MIDDLE, _COARSE = THOUGHT_CHANNELS, 48, 96
+_FINE, _MIDDLE, _COARSE = THOUGHT_CHANNELS, 64, 128
 
 
 class LatentRefiner(nn.Module):
@@ -54,6 +54,7 @@ class LatentRefiner(nn.Module):
         self.middle = nn.Conv2d(_MIDDLE, _MIDDLE, 3, padding=1)
         self.to_coarse = nn.Conv2d(_MIDDLE, _COARSE, 2, stride=2)
         self.coarse = nn.Conv2d(_COARSE, _COARSE, 3, padding=1)
+        self.widest = nn.Conv2d(_COARSE, _COARSE, 3, padding=1)
         self.from_coarse = nn.Conv2d(_COARSE, 4 * _MIDDLE, 1)
         self.from_middle = nn.Conv2d(_MIDDLE, 4 * _FINE, 1)
         self.join = nn.Conv2d(_FINE, _FINE, 3, padding=1)
@@ -85,13 +86,18 @@ class LatentRefiner(nn.Module):
         self.scale_residual.copy_(relative[:, :LATENT_COMPONENTS])
         self.scale_change.copy_(1.0 / relative[:, :LATENT_COMPONENTS])
 
+    def said(self, latent: Tensor) -> Tensor:
+        """What a latent (N, 256, 7, 7) says of every patch: components (N, 48, 28, 28)."""
+        return F.pixel_shuffle(self.unfold(latent), FOLD)
+
     def forward(
         self, latent: Tensor, thought: Tensor, observed: Tensor, missing: Tensor, step: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The next latent and thought.
 
-        ``latent`` (N, 256, 7, 7), ``thought`` (N, 32, 28, 28), zeros before the first step,
-        ``observed`` (N, 64, 28, 28), ``missing`` (N, 16, 28, 28) with the fraction that is missing
+        ``latent`` (N, 256, 7, 7), ``thought`` (N, 48, 28, 28), before the first step the glance
+        at the frame, ``observed`` (N, 64, 28, 28), ``missing`` (N, 16, 28, 28) with the fraction
+        that is missing
         of each 2 px square, ``step`` () int64, counted from 0; steps after the last trained one
         are treated as the last.
         """
@@ -99,7 +105,7 @@ class LatentRefiner(nn.Module):
         gain1, shift1, gain2, shift2, gain3, shift3 = self.steps[number][None, :, None, None].split(
             [_FINE, _FINE, _MIDDLE, _MIDDLE, _COARSE, _COARSE], 1
         )
-        said = F.pixel_shuffle(self.unfold(latent), FOLD)
+        said = self.said(latent)
         residual = observed[:, :LATENT_COMPONENTS] - said
         seen = torch.cat(
             [
@@ -116,6 +122,7 @@ class LatentRefiner(nn.Module):
         middle = middle + F.relu(self.middle(middle) * (1.0 + gain2) + shift2)
         coarse = F.relu(self.to_coarse(middle))
         coarse = coarse + F.relu(self.coarse(coarse) * (1.0 + gain3) + shift3)
+        coarse = coarse + F.relu(self.widest(coarse))
         middle = F.relu(middle + F.pixel_shuffle(self.from_coarse(coarse), 2))
         thought = F.relu(self.join(fine + F.pixel_shuffle(self.from_middle(middle), 2)))
         free, shrink, follow = self.change(thought).float().chunk(3, 1)

@@ -12,6 +12,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from models.vision.examples import Pictures, degraded_batch
+from models.vision.judge_training import (
+    LEAST_ERROR,
+    patch_errors,
+    patch_weights,
+    weighted_mean,
+)
 from models.vision.layout import STEPS
 from models.vision.network import VisionModel
 from models.vision.settings import Cycle, LatentStage
@@ -34,6 +40,7 @@ def initial_model(pictures: UInt8Array, seed: int) -> VisionModel:
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
     model.vae.fit(pictures)
     model.refiner.begin(model.vae)
+    model.judge.begin(model.vae)
     return model
 
 
@@ -52,8 +59,9 @@ class LatentLesson:
         return self.stage.cycle
 
     def parts(self, model: VisionModel) -> nn.ModuleList:
-        """Decoder and refiner; the encoder is already the best linear one."""
-        return nn.ModuleList([model.vae.decoder, model.refiner])
+        """Decoder, glance and refiner, and the error head, which the glance has to serve too; the
+        encoder is already the best linear one."""
+        return nn.ModuleList([model.vae.decoder, model.glance, model.refiner, model.judge])
 
     def slow(self, model: VisionModel) -> dict[nn.Parameter, float]:
         """What was fitted in closed form changes little."""
@@ -89,9 +97,9 @@ class LatentLesson:
         first = batch.clean.new_zeros(())
         if bool(batch.whole.any()):
             whole = Pictures(*(values[batch.whole] for values in batch))
-            surprise = self._surprise(model, walk.latent[batch.whole], whole)
+            surprise = self._surprise(decoded(model, walk.latent[batch.whole], whole.whole), whole)
             first = surprise.sum() / len(batch.clean)
-        total, weights = batch.clean.new_zeros(()), 0.0
+        total, weights, judged = batch.clean.new_zeros(()), 0.0, batch.clean.new_zeros(())
         with torch.no_grad():
             for _ in range(start):
                 walk.step()
@@ -100,15 +108,30 @@ class LatentLesson:
             if walk.steps in (also, last):
                 weight = 1.0 if walk.steps >= WHOLE_FRAME_STEPS else stage.first_weight
                 weights += weight
-                surprise = self._surprise(model, latent, batch)
+                picture = decoded(model, latent, batch.whole)
+                surprise = self._surprise(picture, batch)
                 total = total + weight * (batch.importance * surprise).mean()
+                judged = judged + self._misjudged(model, walk, picture.detach(), batch)
         excess = (walk.latent.float().square().mean() - stage.latent_bound).clamp(min=0.0)
-        return total / weights + stage.first_state_weight * first + 1e-3 * excess
+        restored = total / weights + stage.first_state_weight * first + 1e-3 * excess
+        return restored + stage.judge_weight * judged
 
-    def _surprise(self, model: VisionModel, latent: Tensor, batch: Pictures) -> Tensor:
-        """Logarithms (N,) of the errors of decoded latents."""
-        error = picture_error(decoded(model, latent, batch.whole), batch)
-        return (error + self.stage.error_floor).log()
+    def _surprise(self, picture: Tensor, batch: Pictures) -> Tensor:
+        """Logarithms (N,) of the errors of decoded pictures."""
+        return (picture_error(picture, batch) + self.stage.error_floor).log()
+
+    def _misjudged(
+        self, model: VisionModel, walk: Walk, picture: Tensor, batch: Pictures
+    ) -> Tensor:
+        """How far the error head is off: what it asks of the glance, not of the refiner."""
+        errors, weights = patch_errors(picture, batch), patch_weights(batch.missing)
+        said = model.refiner.said(walk.latent).detach()
+        logarithms = model.judge(said, walk.observed, walk.missing, walk.glance, walk.context)
+        now = logarithms[:, :1]
+        surprise = weighted_mean(now + (errors + LEAST_ERROR) * torch.exp(-now), weights)
+        expected = weighted_mean(torch.exp(now), weights).log()
+        off = expected - (weighted_mean(errors, weights) + LEAST_ERROR).log()
+        return (surprise + 0.5 * off.square()).mean()
 
 
 def decoded(model: VisionModel, latent: Tensor, learns: Tensor) -> Tensor:

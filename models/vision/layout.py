@@ -28,7 +28,9 @@ DRAWN_COMPONENTS: Final = 96
 #: What is missing in a frame, as the networks take it: 4 x 4 fractions per patch.
 MISSING_CHANNELS: Final = 16
 #: What a refinement step hands on to the next besides the latent, per patch.
-THOUGHT_CHANNELS: Final = 32
+THOUGHT_CHANNELS: Final = 48
+#: Numbers that tell the error head how loud each component is over the whole frame.
+CONTEXT: Final = 64
 #: Numbers in the embedding of a scene.
 EMBEDDING: Final = 128
 SUBCELLS: Final = 2

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.vision.glance import Glance
 from models.vision.judge import ErrorHead
 from models.vision.latent_refiner import LatentRefiner
 from models.vision.layout import (
@@ -14,7 +15,6 @@ from models.vision.layout import (
     OBSERVED_COMPONENTS,
     PATCH_PX,
     PATCHES,
-    THOUGHT_CHANNELS,
 )
 from models.vision.lightweight_vae import LightweightVAE, PatchBasis
 from models.vision.reader import SceneReader
@@ -26,14 +26,16 @@ class VisionModel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.vae = LightweightVAE()
+        self.glance = Glance()
         self.refiner = LatentRefiner()
         self.judge = ErrorHead()
         self.reader = SceneReader()
 
 
-def no_thought(latent: Tensor) -> Tensor:
-    """What the first step is handed: zeros (N, 32, 28, 28)."""
-    return latent.new_zeros(len(latent), THOUGHT_CHANNELS, PATCHES, PATCHES)
+def patches_of(picture: Tensor) -> Tensor:
+    """Pictures (N, 3, 224, 224) in [0, 1] as a glance takes them: (N, 784, 192) in [-1, 1]."""
+    square = picture.unflatten(3, (PATCHES, PATCH_PX)).unflatten(2, (PATCHES, PATCH_PX))
+    return 2.0 * square.permute(0, 2, 4, 3, 5, 1).reshape(len(picture), PATCHES**2, -1) - 1.0
 
 
 def missing_map(missing: Tensor) -> Tensor:
@@ -67,43 +69,51 @@ class EncodeGraph(nn.Module):
         self.register_buffer("analysis", rows / 255.0)
         self.register_buffer("offset", -(rows @ mean))
 
-    def forward(self, frame: Tensor, missing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, frame: Tensor, missing: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """(N, 224, 224, 3) uint8 and what is missing of it, (N, 16, 28, 28), to the latent, the
-        observed components and the expected squared errors (N, 2, 28, 28)."""
+        observed components, the glance, the context and the expected squared errors
+        (N, 2, 28, 28)."""
         count = frame.shape[0]
         rows = frame.reshape(count, PATCHES, PATCH_PX, PATCHES, 3 * PATCH_PX)
         patches = rows.permute(0, 1, 3, 2, 4).reshape(count, PATCHES * PATCHES, -1).float()
         components = patches @ self.analysis.T + self.offset
         observed = components.transpose(1, 2).reshape(count, -1, PATCHES, PATCHES)
         latent = self.model.vae.encoder(observed)
-        return latent, observed, torch.exp(self.model.judge(latent, observed, missing))
+        glance = self.model.glance(patches / 127.5 - 1.0, missing)
+        context = self.model.judge.context(observed)
+        errors = torch.exp(self.model.judge.before(observed, missing, glance, context))
+        return latent, observed, glance, context, errors
 
 
 class StepGraph(nn.Module):
-    """What ``step.onnx`` computes: one refinement step of one window."""
+    """What ``step.onnx`` computes: one refinement step of one window, and how wrong it still is.
+
+    The error head is apart from the refiner: it is told what the new latent says, not how it came
+    about.
+    """
 
     def __init__(self, model: VisionModel) -> None:
         super().__init__()
         self.model = model
 
     def forward(
-        self, latent: Tensor, thought: Tensor, observed: Tensor, missing: Tensor, step: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The next latent (N, 256, 4, 4) and thought (N, 32, 16, 16) of the window."""
-        latent, thought = self.model.refiner(latent, thought, observed, missing, step)
-        return latent, thought
-
-
-class JudgeGraph(nn.Module):
-    """What ``judge.onnx`` computes: how wrong a window is, and will stay, patch by patch."""
-
-    def __init__(self, model: VisionModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, latent: Tensor, observed: Tensor, missing: Tensor) -> Tensor:
-        """Expected squared errors (N, 2, 16, 16), now and at the end."""
-        return torch.exp(self.model.judge(latent, observed, missing))
+        self,
+        latent: Tensor,
+        thought: Tensor,
+        observed: Tensor,
+        missing: Tensor,
+        glance: Tensor,
+        context: Tensor,
+        step: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The next latent (N, 256, 4, 4), thought (N, 48, 16, 16) and expected squared errors
+        (N, 2, 16, 16), now and at the end, of the window."""
+        refiner = self.model.refiner
+        latent, thought = refiner(latent, thought, observed, missing, step)
+        judged = self.model.judge(refiner.said(latent), observed, missing, glance, context)
+        return latent, thought, torch.exp(judged)
 
 
 class DecodeGraph(nn.Module):

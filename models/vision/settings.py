@@ -23,6 +23,17 @@ _SHARES: Final = (
     ("holes", 0.27),
     ("rows", 0.12),
 )
+#: The error head learns more of what is hard to tell: blur from smoothness.
+_JUDGED_SHARES: Final = (
+    ("clean", 0.15),
+    ("noise25", 0.08),
+    ("noise50", 0.1),
+    ("dark25", 0.06),
+    ("dark50", 0.06),
+    ("blur", 0.22),
+    ("holes", 0.22),
+    ("rows", 0.11),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +86,13 @@ class LatentStage:
         incomplete_weight, clean_weight: weight of pictures with a missing part, and of those that
             are not degraded; 1 for all others.
         latent_bound: mean square of a latent from which on it is drawn back.
+        judge_weight: of what the error head learns beside it, for the sake of the glance.
     """
 
-    cycle: Cycle = Cycle(12_000, 8, 1.2e-3, 0.04, 1e-4, clip=1.0, decay_vectors=True)
-    unrolled: tuple[tuple[float, int], ...] = ((0.0, 1), (0.021, 2), (0.058, 4), (0.208, 5))
-    later_from: float = 0.208
-    starts: tuple[int, ...] = (0, 0, 2, 4, 8, 11)
+    cycle: Cycle = Cycle(23_000, 8, 1.2e-3, 0.04, 1e-4, clip=1.0, decay_vectors=True)
+    unrolled: tuple[tuple[float, int], ...] = ((0.0, 1), (0.011, 2), (0.03, 4), (0.109, 5))
+    later_from: float = 0.109
+    starts: tuple[int, ...] = (0, 0, 0, 2, 4, 8, 11)
     slow: float = 0.1
     view_share: float = 0.25
     shares: tuple[tuple[str, float], ...] = _SHARES
@@ -90,6 +102,7 @@ class LatentStage:
     incomplete_weight: float = 1.5
     clean_weight: float = 2.0
     latent_bound: float = 9.0
+    judge_weight: float = 0.4
 
     def unrolled_at(self, iteration: int) -> int:
         """Steps unrolled in this batch."""
@@ -152,26 +165,34 @@ class JudgeStage:
 
     Attributes:
         steps: a latent is judged after so many steps, each as often as it is named.
-        picks: latents judged of every refinement.
-        first_probability: how often the last of them is the one before the first step.
-        swapped, noisy, blank, shrunk: how often it is that of another picture, has noise added,
+        picks: latents judged of every refinement, beside the one before the first step.
+        shares: how often each degradation is drawn.
+        settled_after: steps after which nothing worth mentioning is gained.
+        swapped, noisy, blank, shrunk: how often the last of them is that of another picture, has
+            noise added,
             is all zero, or is drawn toward zero.
     """
 
-    cycle: Cycle = Cycle(1_700, 8, 3e-3, 0.1, 1e-4, clip=5.0, decay_vectors=True)
-    steps: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 8, 12, 16)
-    picks: int = 2
-    first_probability: float = 0.25
+    cycle: Cycle = Cycle(8_000, 8, 2.5e-3, 0.1, 1e-4, clip=5.0, decay_vectors=True)
+    steps: tuple[int, ...] = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 8, 10)
+    picks: int = 3
+    shares: tuple[tuple[str, float], ...] = _JUDGED_SHARES
+    settled_after: int = 10
     swapped: float = 0.12
     noisy: float = 0.08
     blank: float = 0.05
     shrunk: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.picks < 1 or not all(0 <= step <= STEPS for step in self.steps):
+        if not 1 <= self.settled_after <= STEPS:
+            raise ConfigError(f"settled_after {self.settled_after} must be in [1, {STEPS}]")
+        if self.picks < 1 or not all(0 <= step <= self.settled_after for step in self.steps):
             raise ConfigError(
-                f"picks {self.picks} must be 1 or more and steps {self.steps} in [0, {STEPS}]"
+                f"picks {self.picks} must be 1 or more and steps {self.steps} in "
+                f"[0, {self.settled_after}]"
             )
+        if abs(sum(share for _, share in self.shares) - 1.0) > 1e-6:
+            raise ConfigError(f"shares {self.shares} must add up to 1")
         spoiled = self.swapped + self.noisy + self.blank + self.shrunk
         if not 0.0 <= spoiled <= 1.0:
             raise ConfigError(f"swapped, noisy, blank and shrunk add up to {spoiled}, above 1")

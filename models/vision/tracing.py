@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from models.backends import OnnxRuntimeBackend
-from models.vision.judgement import expected_errors, expected_gains, patch_weights
-from models.vision.layout import LATENT_CELLS, PATCHES, STEPS, THOUGHT_CHANNELS
+from models.vision.judgement import expected_errors, expected_gains, patch_weights, steadied
+from models.vision.layout import LATENT_CELLS, STEPS
 from models.vision.observing import network_input
 from models.vision.reading import things_in
 from models.vision.windows import best_window, cut, pasted, visited
 
-#: What the first step is handed besides the latent.
-NO_THOUGHT: Final = np.zeros((1, THOUGHT_CHANNELS, PATCHES, PATCHES), np.float32)
 NO_VISITS: Final = np.zeros((LATENT_CELLS, LATENT_CELLS), np.uint8)
 
 Backends = Mapping[str, OnnxRuntimeBackend]
@@ -29,7 +27,7 @@ BoolArray = npt.NDArray[np.bool_]
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One frame refined: ``latents`` from the first on, each (1, 256, 7, 7), and ``errors``
-    (steps + 1, 2): the mean squared error expected of each, and after all steps."""
+    (steps + 1, 2): the energy of each, and what is expected of it after all steps."""
 
     latents: list[Float32Array]
     errors: npt.NDArray[np.float64]
@@ -44,22 +42,25 @@ def refine_frame(
     """Encode a (224, 224, 3) frame and refine it by ``steps`` steps, halting nowhere."""
     picture, cells = network_input(seen, missing)
     state = graphs["encode"].infer({"frame": picture[None], "missing": cells})
-    frame = {"observed": state["observed"], "missing": cells}
+    frame = {"observed": state["observed"], "missing": cells, "glance": state["glance"]}
     weights = patch_weights(cells)
     maps = state["errors"]
-    latents, errors, thought, visits = [state["latent"]], [], NO_THOUGHT, NO_VISITS
+    latents, thought, visits = [state["latent"]], state["glance"], NO_VISITS
+    errors: list[tuple[float, float]] = []
     for step in range(steps + 1):
-        errors.append(expected_errors(maps[0], weights, visits))
+        now, settled = expected_errors(maps[0], weights, visits)
+        energy = now if step < 2 else steadied(now, errors[-1][0])
+        errors.append((energy, energy * settled / now))
         if step == steps:
             break
         at = best_window(expected_gains(maps[0], weights), visits)
         window = {name: cut(part, at) for name, part in frame.items()}
         parts = {"latent": cut(latents[-1], at), "thought": cut(thought, at), **window}
-        out = graphs["step"].infer({**parts, "step": np.array(step, np.int64)})
-        judged = graphs["judge"].infer({"latent": out["next_latent"], **window})["errors"]
+        told = {"context": state["context"], "step": np.array(step, np.int64)}
+        out = graphs["step"].infer({**parts, **told})
         latents.append(pasted(latents[-1], out["next_latent"], at))
         thought, visits = pasted(thought, out["next_thought"], at), visited(visits, at)
-        maps = pasted(maps, judged, at)
+        maps = pasted(maps, out["errors"], at)
     return Trace(latents, np.array(errors, np.float64))
 
 
@@ -71,14 +72,12 @@ def latency_ms(
     picture, cells = network_input(frame)
     whole: dict[str, npt.NDArray[Any]] = {"frame": picture[None], "missing": cells}
     encoded = graphs["encode"].infer(whole)
-    parts = {"missing": cells, "thought": NO_THOUGHT}
-    parts |= {name: encoded[name] for name in ("latent", "observed")}
+    parts = {"missing": cells, "thought": encoded["glance"]}
+    parts |= {name: encoded[name] for name in ("latent", "observed", "glance")}
     window = {name: cut(part, (0, 0)) for name, part in parts.items()}
-    judged = {name: window[name] for name in ("latent", "observed", "missing")}
     inputs: dict[str, dict[str, npt.NDArray[Any]]] = {
         "encode": whole,
-        "step": {**window, "step": np.array(1, np.int64)},
-        "judge": judged,
+        "step": {**window, "context": encoded["context"], "step": np.array(1, np.int64)},
         "read": {"latent": encoded["latent"]},
         "decode": {"latent": encoded["latent"]},
     }

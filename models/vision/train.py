@@ -41,7 +41,6 @@ def train(
 
     With ``only`` one stage is trained, which needs the latent stage finished before (ConfigError).
     """
-    import torch
 
     from models.vision.judge_training import JudgeLesson
     from models.vision.latent_training import LatentLesson, initial_model
@@ -77,8 +76,6 @@ def train(
         embed(model, frames.frames[::few])
     if only != "reader":
         reader = {name: value.clone() for name, value in model.reader.state_dict().items()}
-        torch.manual_seed(config.seed)
-        model.judge.begin(model.vae)
         judging = JudgeLesson(config.judge, config.latent, pictures, frames.frames, config.seed)
         model = learn("judge", judging, model, decay, checkpoint("judge"), key("judge"))
         # The judge's checkpoint may be older than the reader.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.vision.layout import FOLD, LATENT_CELLS, WINDOW
-from models.vision.network import VisionModel, missing_map, no_thought
+from models.vision.network import VisionModel, missing_map, patches_of
 from models.vision.windows import best_window, visited
 
 #: Worth of cells of an incomplete picture in which nothing is missing.
@@ -34,21 +34,25 @@ class Walk:
         with torch.autocast("cpu", enabled=False):
             self.latent, self.observed = model.vae.encode(seen)
         self.missing = missing_map(missing)
-        self._thought = no_thought(self.latent)
+        self.glance = model.glance(patches_of(seen), self.missing)
+        self.context = model.judge.context(self.observed)
+        self._thought = self.glance
         part = F.adaptive_avg_pool2d(missing, LATENT_CELLS)[:, 0].numpy() + _WHOLE
         incomplete = missing.amax((1, 2, 3)).numpy()[:, None, None] > 0.0
         self._worth: npt.NDArray[np.float64] = np.where(incomplete, part, 1.0).astype(np.float64)
         self._visits = np.zeros((len(seen), LATENT_CELLS, LATENT_CELLS), np.uint8)
         self.steps = 0
+        #: Where the last step looked; before the first one, the first window.
+        self.windows = [(0, 0)] * len(seen)
 
     def step(self) -> Tensor:
         """Refine one window of every picture; returns the latents (N, 256, 7, 7)."""
-        windows = [self._next(index) for index in range(len(self._visits))]
+        self.windows = [self._next(index) for index in range(len(self._visits))]
         parts = (self.latent, self._thought, self.observed, self.missing)
         number = torch.tensor(self.steps)
-        latent, thought = self._refiner(*(_cut(part, windows) for part in parts), number)
-        self.latent = _pasted(self.latent, latent, windows)
-        self._thought = _pasted(self._thought, thought, windows)
+        latent, thought = self._refiner(*(cut_windows(p, self.windows) for p in parts), number)
+        self.latent = _pasted(self.latent, latent, self.windows)
+        self._thought = _pasted(self._thought, thought, self.windows)
         self.steps += 1
         return self.latent
 
@@ -74,7 +78,8 @@ def _slices(values: Tensor, at: tuple[int, int]) -> tuple[slice, slice]:
     return tuple(slice(scale * first, scale * (first + WINDOW)) for first in at)  # type: ignore[return-value]
 
 
-def _cut(values: Tensor, windows: list[tuple[int, int]]) -> Tensor:
+def cut_windows(values: Tensor, windows: list[tuple[int, int]]) -> Tensor:
+    """Of values (N, C, 7, 7) or (N, C, 28, 28) one window each, at (row, column) in cells."""
     parts = []
     for index, at in enumerate(windows):
         rows, columns = _slices(values, at)

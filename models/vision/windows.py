@@ -20,6 +20,16 @@ UInt8Array = npt.NDArray[np.uint8]
 #: What a look at a cell leaves of the gain that is expected there, before it is estimated anew. As
 #: little as in training: all of the frame is looked at before any of it for a third time.
 DISCOUNT = 0.15
+#: Of the positions along one side those that reach a cell.
+_REACHING = np.array(
+    [
+        min(cell, LATENT_CELLS - WINDOW) - max(cell - WINDOW + 1, 0) + 1
+        for cell in range(LATENT_CELLS)
+    ]
+)
+#: Cells near the border, which few windows reach, count for more: windows that begin there leave
+#: no rest, and four of them cover the frame.
+_REACH = 1.0 / np.sqrt(np.outer(_REACHING, _REACHING))
 
 
 def best_window(
@@ -28,9 +38,9 @@ def best_window(
     """Row and column (in cells) of the window of 4 x 4 cells with the largest expected gain.
 
     ``gains`` (7, 7), not negative: expected gain per cell; ``visits`` (7, 7): how often each was
-    looked at. Of equal windows the first in reading order is taken.
+    looked at. Of windows that are alike the first in reading order is taken.
     """
-    worth = gains * np.power(discount, visits, dtype=np.float64)
+    worth = gains * np.power(discount, visits, dtype=np.float64) * _REACH
     sums = np.zeros((LATENT_CELLS + 1, LATENT_CELLS + 1))
     sums[1:, 1:] = worth.cumsum(0).cumsum(1)
     windows = (

@@ -17,7 +17,14 @@ from benchmarks import vision, vision_apartment, vision_baselines, vision_curves
 from benchmarks.report import Row
 from benchmarks.vision import Measured, rows_of
 from benchmarks.vision_baselines import BlockPCA, blocks, fitted, stored, unblocks
-from benchmarks.vision_curves import Curves, difficulty, halting_of, psnr_db, spearman
+from benchmarks.vision_curves import (
+    Curves,
+    difficulty,
+    halting_of,
+    psnr_db,
+    spearman,
+    steps_of_one_who_knows,
+)
 from benchmarks.vision_fixed import SWEEP
 from benchmarks.vision_pictures import choose, read_pictures
 from benchmarks.vision_run import Benchmark, Planned, Saving, fewest_steps
@@ -192,10 +199,15 @@ def rows(curves: Sequence[Curves], ratio: float = 2.0) -> dict[str, Row]:
     return {row.id.removeprefix("vision."): row for row in rows_of(measured(curves, ratio))}
 
 
-def test_difficulty_is_when_one_who_knows_the_truth_would_stop() -> None:
-    assert difficulty([made()], 0.01).tolist() == [2, 3]
+def test_difficulty_is_what_there_is_to_gain() -> None:
+    gains = made().psnr[:, -1] - made().psnr[:, 0]
+    np.testing.assert_allclose(difficulty([made(), made()]), [*gains, *gains])
+
+
+def test_one_who_knows_the_truth_stops_when_next_to_all_is_gained() -> None:
+    assert steps_of_one_who_knows([made()], 0.01).tolist() == [2, 3]
     worse = made(psnr=((20, 19, 18, 17), (20, 20, 20, 20)))
-    assert difficulty([worse], 0.01).tolist() == [1, 1]
+    assert steps_of_one_who_knows([worse], 0.01).tolist() == [1, 1]
 
 
 def test_the_figures_follow_from_the_curves() -> None:
@@ -204,10 +216,18 @@ def test_the_figures_follow_from_the_curves() -> None:
     assert found["margin_holes"].value == pytest.approx(24.0 - 21.0)
     assert found["margin_single_pass"].value == pytest.approx(24.0 - 22.0)
     assert found["energy_rho"].value == pytest.approx(0.0)  # after the last step all are alike
-    assert found["halt_rho"].value == pytest.approx(1.0)
+    assert found["halt_rho"].value == 0.0  # there is as much to gain of each picture
+    assert found["halt_rho"].baselines["steps_of_one_who_knows"] == pytest.approx(1.0)
     assert found["saving_fixed"].value == pytest.approx(1.5)
     assert found["encode_ms"].value == 1.0
     assert found["apartment_f1"].value is None
+
+
+def test_more_steps_where_there_is_more_to_gain() -> None:
+    hard = ((20, 21, 21, 21), (20, 21, 22, 24))
+    assert rows([made(kind, hard) for kind in KINDS])["halt_rho"].value == pytest.approx(1.0)
+    late = [made(kind, hard, (3, 1)) for kind in KINDS]
+    assert rows(late)["halt_rho"].value == pytest.approx(-1.0)
 
 
 def test_a_saving_that_costs_quality_is_none() -> None:

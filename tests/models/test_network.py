@@ -15,16 +15,22 @@ import torch
 from models.vision import artifacts
 from models.vision.export import export, folded, load_torch
 from models.vision.latent_training import initial_model
-from models.vision.layout import DETECTION_CHANNELS, EMBEDDING, GRID, ROOMS, STEPS
+from models.vision.layout import (
+    DETECTION_CHANNELS,
+    EMBEDDING,
+    GRID,
+    ROOMS,
+    STEPS,
+    THOUGHT_CHANNELS,
+)
 from models.vision.network import (
     DecodeGraph,
     EncodeGraph,
-    JudgeGraph,
     ReadGraph,
     StepGraph,
     VisionModel,
     missing_map,
-    no_thought,
+    patches_of,
 )
 from models.vision.observing import missing_cells
 from models.vision.walk import Walk, refined
@@ -63,11 +69,17 @@ def test_shapes(frames: np.ndarray, fitted: VisionModel) -> None:
         missing = missing_map(torch.zeros(2, 1, 224, 224))
         better = refined(fitted, planes(frames[:2]), torch.zeros(2, 1, 224, 224), 1)
         maps, rooms, embedding = fitted.reader(better)
-        judged = fitted.judge(latent, observed, missing)
+        glance = fitted.glance(patches_of(planes(frames[:2])), missing)
+        context = fitted.judge.context(observed)
+        judged = fitted.judge(fitted.refiner.said(latent), observed, missing, glance, context)
+        before = fitted.judge.before(observed, missing, glance, context)
     assert tuple(latent.shape) == tuple(better.shape) == (2, 256, 7, 7)
     assert tuple(observed.shape) == (2, 64, 28, 28)
     assert tuple(missing.shape) == (2, 16, 28, 28)
-    assert tuple(judged.shape) == (2, 2, 28, 28)
+    assert tuple(glance.shape) == (2, THOUGHT_CHANNELS, 28, 28)
+    assert tuple(judged.shape) == tuple(before.shape) == (2, 2, 28, 28)
+    for now, settled in (judged.unbind(1), before.unbind(1)):
+        assert bool((settled < now).all()), "what stays is a part of what is now"
     assert tuple(fitted.vae.decode(better).shape) == (2, 3, 224, 224)
     assert tuple(maps.shape) == (2, DETECTION_CHANNELS, GRID, GRID)
     assert tuple(rooms.shape) == (2, len(ROOMS))
@@ -145,10 +157,15 @@ def test_shipped_graphs_compute_what_the_torch_model_with_their_weights_does(
     with torch.no_grad():
         cells = missing_cells(mask)
         encoded = graphs["encode"].infer({"frame": frame, "missing": cells})
-        thought = rng.random((1, *no_thought(torch.zeros(1)).shape[1:]), np.float32)
+        thought = rng.random(encoded["glance"].shape, np.float32)
         whole = {**encoded, "missing": cells, "thought": thought}
-        parts = {name: cut(part, (2, 3)) for name, part in whole.items() if name != "errors"}
-        inputs = [parts[name] for name in ("latent", "thought", "observed", "missing")]
+        parts = {
+            name: part if name == "context" else cut(part, (2, 3))
+            for name, part in whole.items()
+            if name != "errors"
+        }
+        names = ("latent", "thought", "observed", "missing", "glance", "context")
+        inputs = [parts[name] for name in names]
         stepped = graphs["step"].infer({**parts, "step": np.array(2, np.int64)})
         latent = torch.from_numpy(encoded["latent"])
         pairs = [
@@ -156,9 +173,6 @@ def test_shipped_graphs_compute_what_the_torch_model_with_their_weights_does(
             (stepped, StepGraph(model)(*map(torch.from_numpy, inputs), torch.tensor(2))),
             (graphs["read"].infer({"latent": encoded["latent"]}), ReadGraph(model)(latent)),
         ]
-        given = {name: parts[name] for name in ("latent", "observed", "missing")}
-        judged = JudgeGraph(model)(*map(torch.from_numpy, given.values()))
-        pairs.append((graphs["judge"].infer(given), (judged,)))
         drawn = graphs["decode"].infer({"latent": encoded["latent"]})["picture"]
         apart = drawn.astype(int) - DecodeGraph(model)(latent).numpy()
     for ours, theirs in pairs:
@@ -175,7 +189,8 @@ def test_steps_beyond_the_last_trained_one_are_like_it(
 ) -> None:
     with torch.no_grad():
         latent, observed = fitted.vae.encode(planes(frames[:1]))
-        rest = (no_thought(latent), observed, missing_map(torch.zeros(1, 1, 224, 224)))
+        thought = torch.zeros(1, THOUGHT_CHANNELS, 28, 28)
+        rest = (thought, observed, missing_map(torch.zeros(1, 1, 224, 224)))
         last, beyond = (
             fitted.refiner(latent, *rest, torch.tensor(step))[0] for step in (STEPS - 1, STEPS + 7)
         )

@@ -19,8 +19,15 @@ import torch
 from models.vision import data, learning, train
 from models.vision.embedding import fit_embedding
 from models.vision.examples import Pictures, degraded_batch, drawn, prefetched
-from models.vision.judge_training import Judged, JudgeLesson, patch_errors, patch_weights, windowed
+from models.vision.judge_training import (
+    Judged,
+    JudgeLesson,
+    gain_error,
+    patch_errors,
+    patch_weights,
+)
 from models.vision.latent_training import LatentLesson, decoded, initial_model, picture_error
+from models.vision.layout import THOUGHT_CHANNELS
 from models.vision.network import VisionModel
 from models.vision.reader_training import ReaderLesson
 from models.vision.settings import (
@@ -206,7 +213,7 @@ def test_only_the_missing_part_counts_for_an_incomplete_picture(start: VisionMod
     assert float(weights[1].sum()) == pytest.approx(64.0)
     with torch.no_grad():
         latent, _ = start.vae.encode(clean)
-        errors = patch_errors(start, latent, batch)
+        errors = patch_errors(start.vae.decode(latent), batch)
     assert float(errors[1, :, 8:, 8:].max()) == 0.0
 
 
@@ -226,35 +233,61 @@ def test_the_decoder_learns_from_pictures_that_are_not_degraded(start: VisionMod
 
 
 def test_the_judge_also_sees_latents_that_no_refinement_makes(lesson: LatentLesson) -> None:
-    latents = [torch.full((2, 256, 7, 7), float(step + 1)) for step in range(17)]
-    latents[3][1] *= -1.0
+    latent = torch.full((2, 256, 7, 7), 4.0)
+    latent[1] *= -1.0
 
     def last(**shares: float) -> torch.Tensor:
         none = {"swapped": 0.0, "noisy": 0.0, "blank": 0.0, "shrunk": 0.0}
-        stage = JudgeStage(steps=(3,), first_probability=0.0, **{**none, **shares})
+        stage = replace(JudgeStage(), **{**none, **shares})
         judging = JudgeLesson(stage, lesson.stage, lesson.photographs, lesson.views, 1)
-        kept, spoiled = judging.picked(latents, np.random.default_rng(0))
-        assert torch.equal(kept, latents[3])
-        return spoiled
+        return judging.spoiled(latent, np.random.default_rng(0))
 
-    assert torch.equal(last(), latents[3])
-    assert torch.equal(last(swapped=1.0), latents[3].flip(0))
+    assert torch.equal(last(), latent)
+    assert torch.equal(last(swapped=1.0), latent.flip(0))
     assert float(last(blank=1.0).abs().max()) == 0.0
     assert 0.0 < float(last(shrunk=1.0).abs().max()) < 4.0
-    assert float((last(noisy=1.0) - latents[3]).std()) > 0.01
+    assert float((last(noisy=1.0) - latent).std()) > 0.01
 
 
-def test_a_window_is_judged_where_something_counts() -> None:
-    weights = torch.zeros(3, 1, 28, 28)
-    weights[0, :, 2, 2] = 1.0
-    weights[1] = 1.0
-    fine = torch.arange(28 * 28).reshape(1, 1, 28, 28).expand(3, 1, 28, 28)
-    coarse = torch.arange(49).reshape(1, 1, 7, 7).expand(3, 1, 7, 7)
-    part = windowed(Judged(coarse, fine, fine, weights, fine, fine), (3, 2))
-    assert len(part.latent) == len(part.weights) == 1, "only the second picture has any there"
-    assert part.latent[0, 0, 0].tolist() == [23, 24, 25, 26]
-    assert part.error.shape == (1, 1, 16, 16)
-    assert int(part.error[0, 0, 0, 0]) == 12 * 28 + 8
+def test_windows_are_judged_where_a_step_looked_and_something_counts(
+    lesson: LatentLesson, start: VisionModel
+) -> None:
+    judging = JudgeLesson(
+        JudgeStage(steps=(2,), picks=2, settled_after=2),
+        lesson.stage,
+        lesson.photographs,
+        lesson.views,
+        1,
+    )
+    clean = torch.rand(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    missing = torch.zeros(3, 1, 224, 224)
+    missing[0, :, :8, :8] = 1.0  # gone after the first look: the second one is elsewhere
+    batch = Pictures(clean, clean, missing, torch.ones(3), torch.ones(3, dtype=torch.bool))
+    with torch.no_grad():
+        first, *steps = judging._judged(start, batch, np.random.default_rng(0))
+    assert first.latent.shape == (3, 256, 7, 7)
+    assert first.glance.shape[1:] == (THOUGHT_CHANNELS, 28, 28)
+    for part in steps:
+        assert part.latent.shape == (2, 256, 4, 4), "in the first picture nothing counts there"
+        assert part.error.shape == part.settled.shape == (2, 1, 16, 16)
+        assert float(part.weights.min()) == 1.0
+
+
+def test_an_expected_gain_is_held_against_the_true_one() -> None:
+    now = torch.full((1, 1, 28, 28), 0.02)
+    settled = torch.full((1, 1, 28, 28), 0.015)
+    nothing = torch.zeros(1, 1, 1, 1)
+    part = Judged(*[nothing] * 5, torch.ones_like(now), now, settled)
+
+    def off(kept: float) -> float:
+        return float(gain_error(torch.cat([now, kept * now], 1).log(), part))
+
+    assert off(0.75) < min(off(0.72), off(0.78))
+    assert off(1.0) > off(0.9) > off(0.8)
+    assert off(0.5) > off(0.6) > off(0.7)
+    # Relatively: a gain of a hundredth that is taken for one of a thousandth is far off.
+    settled.copy_(0.99 * now)
+    assert off(0.999) - off(0.99) > 1e-3
 
 
 def test_the_embedding_weighs_what_tells_scenes_apart() -> None:
@@ -346,7 +379,7 @@ def test_settings_out_of_range() -> None:
         (lambda: LatentStage(shares=(("clean", 0.5),)), "must add up to 1"),
         (lambda: ReaderStage(photographs=99), r"photographs 99 must be in \[0, 15\]"),
         (lambda: ReaderStage(hard_probability=0.9), r"0\.9 must add up to 1 at most"),
-        (lambda: JudgeStage(steps=(17,)), r"steps \(17,\) in \[0, 16\]"),
+        (lambda: JudgeStage(steps=(17,)), r"steps \(17,\) in \[0, 10\]"),
         (lambda: JudgeStage(swapped=0.9), "above 1"),
         (lambda: TrainConfig(average_decay=1.0), r"average_decay 1\.0 must be in"),
     ):

@@ -105,11 +105,12 @@ def spearman(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def step_graph(change: Callable[[str, np.ndarray], np.ndarray]) -> dict[str, bytes]:
-    """The shipped weights, those of the refiner changed: its error head stays as it is."""
+    """The shipped weights, those of the refiner changed; its error head stays as it is, and so does
+    what a latent says of the patches."""
     weights = artifacts.load_weights()
     proto = onnx.load_from_string(weights["step"])
     for tensor in proto.graph.initializer:
-        if "refiner" in tensor.name:
+        if "refiner" in tensor.name and "unfold" not in tensor.name:
             values = change(tensor.name, onnx.numpy_helper.to_array(tensor))
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     return {**weights, "step": proto.SerializeToString()}
@@ -322,7 +323,7 @@ def test_what_random_weights_report_is_wrong(views: list) -> None:
     control = VisionPlugin(weights=artifacts.random_weights(3))
     scenes = [refine(control, seen(view.rgb)).result for view in views[:8]]
     right, reported, _, _ = found_and_wanted(scenes, views[:8])
-    assert right < 0.2 * reported
+    assert right <= 0.2 * reported
 
 
 def test_bearing_and_distance_agree_with_the_truth(scenes: list[Scene], views: list) -> None:

@@ -16,6 +16,7 @@ from models.vision.judgement import expected_errors, expected_gains, patch_weigh
 from models.vision.layout import (
     LATENT_CELLS,
     MISSING_CHANNELS,
+    PATCH_PX,
     PATCHES,
     ROOMS,
     STEPS,
@@ -286,7 +287,8 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
                 )
             )
         # The first component of a patch is its brightness, of unit variance in photographs.
-        blank = float(state.observed[0, 0].std()) < _BLANK
+        brightness = state.observed[0, 0][_inside(state.letterbox)]
+        blank = brightness.size == 0 or float(brightness.std()) < _BLANK
         return Scene(
             state.captured_s,
             tuple(detections),
@@ -301,3 +303,16 @@ class VisionPlugin(IRPPlugin[VisionState, Scene]):
         column = state.letterbox.column_to_source(column_px)
         middle = 0.5 * state.letterbox.width_px
         return -math.atan2((column - middle) * state.letterbox.scale, focal_px)
+
+
+def _inside(letterbox: Letterbox) -> tuple[slice, slice]:
+    """The patches that lie wholly in the camera's picture, not on the bars around it."""
+    sides = (
+        (letterbox.top_px, letterbox.height_px * letterbox.scale),
+        (letterbox.left_px, letterbox.width_px * letterbox.scale),
+    )
+    rows, columns = (
+        slice(math.ceil(first / PATCH_PX), math.floor((first + length) / PATCH_PX))
+        for first, length in sides
+    )
+    return rows, columns

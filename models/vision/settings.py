@@ -25,14 +25,14 @@ _SHARES: Final = (
 )
 #: The error head learns more of what is hard to tell: blur from smoothness.
 _JUDGED_SHARES: Final = (
-    ("clean", 0.13),
-    ("noise25", 0.07),
+    ("clean", 0.15),
+    ("noise25", 0.08),
     ("noise50", 0.1),
-    ("dark25", 0.05),
-    ("dark50", 0.05),
-    ("blur", 0.32),
-    ("holes", 0.18),
-    ("rows", 0.1),
+    ("dark25", 0.06),
+    ("dark50", 0.06),
+    ("blur", 0.22),
+    ("holes", 0.22),
+    ("rows", 0.11),
 )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from models.detection import Region
 from models.detection.boxes import NONE, Boxes
-from plugins.detection import DetectionPlugin, DetectionState, Looker, same_place
+from plugins.detection import DetectionPlugin, DetectionState, Looker
+from plugins.detection_belief import same_place
 from plugins.detection_memory import DetectionMemory, Things, matches
 from sage.irp import refine
 from sage.values import Frame, Observation, UInt8Array

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from models.detection import DetectorConfig, Region, merged, open_detector, regions_of
-from models.detection.boxes import Boxes, joined, overlaps
+from models.detection import DetectorConfig, Region, open_detector, regions_of
+from models.detection.boxes import Boxes
 from models.detection.crops import corners_of, cut_by
+from plugins.detection_belief import believed, differences, replaced, snapped
 from plugins.detection_gain import gains_of
 from plugins.detection_memory import (
     NOTHING,
@@ -21,7 +21,6 @@ from plugins.detection_memory import (
     Things,
     View,
     carry,
-    matches,
     thumbnail,
 )
 from sage.irp import (
@@ -244,10 +243,18 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
         # What a crop's border cuts is whole in a neighbour, or in a coarser view: half a person
         # beside a whole one is nobody else.
         found = found[~cut_by(found, region, state.rgb.shape[1], state.rgb.shape[0])]
-        views = _snapped(state.views, state.things.boxes, found)
-        views = _replaced(views, state.regions, chosen, found, state.thumb)
-        things = self._believed(state, views)
-        changed = _differences(state.things, things)
+        views = snapped(state.views, state.things.boxes, found)
+        views = replaced(views, state.regions, chosen, found, state.thumb)
+        things = believed(
+            state.base,
+            state.regions,
+            views,
+            threshold=self.config.threshold,
+            margin=self.config.margin,
+            pace=self.config.pace,
+            least=self.config.least,
+        )
+        changed = differences(state.things, things)
         yields = state.yields.copy()
         yields[chosen] += 0.2 * (min(changed, 3.0) - yields[chosen])
         after = dataclasses.replace(
@@ -309,57 +316,6 @@ class DetectionPlugin(IRPPlugin[DetectionState, Detected]):
             self.config.margin,
         )
 
-    def _believed(self, state: DetectionState, views: tuple[View | None, ...]) -> Things:
-        """What was believed, moved by what this frame's looks showed."""
-        held = [view for view in views if view is not None and len(view.found)]
-        raw = joined([view.found for view in held])
-        fresh = np.concatenate(
-            [np.full(len(view.found), view.age == 0) for view in held] or [np.zeros(0, np.bool_)]
-        )
-        kept = merged(raw, fresh)
-        now = raw[kept]
-        # Carried boxes were put where a fresh one was found: that place was seen now.
-        placed = fresh[kept] | same_place(now, raw[fresh])
-        fresh = fresh[kept]
-        old = state.base
-        partner, _ = matches(now, old.boxes, 0.3)
-        known = partner >= 0
-        scores = now.scores.copy()
-        before = old.boxes.scores[partner[known]]
-        # After some frames without a look, one look counts for as many.
-        rest = np.power(1.0 - self.config.pace, np.maximum(old.unscored, 1))
-        pace = (1.0 - rest[partner[known]]) * fresh[known]
-        scores[known] = before + pace * (scores[known] - before)
-        was_shown = np.zeros(len(now), np.bool_)
-        was_shown[known] = old.shown[partner[known]]
-        unseen = np.zeros(len(now), np.int64)
-        unseen[known] = np.where(placed[known], 0, old.unseen[partner[known]])
-        unscored = np.zeros(len(now), np.int64)
-        unscored[known] = np.where(fresh[known], 0, old.unscored[partner[known]])
-        # What no view holds any more fades once its place was looked at.
-        missed = np.ones(len(old.boxes), np.bool_)
-        missed[partner[known]] = False
-        lost = np.flatnonzero(missed)
-        looked = _looked_at(old.boxes[lost], state.regions, views)
-        faded = old.boxes.scores[lost] * np.where(looked, rest[lost], 1.0)
-        boxes = joined(
-            [
-                Boxes(now.corners_px, scores.astype(np.float32), now.labels),
-                Boxes(old.boxes.corners_px[lost], faded.astype(np.float32), old.boxes.labels[lost]),
-            ]
-        )
-        was_shown = np.concatenate([was_shown, old.shown[lost]])
-        new = np.concatenate([~known, np.zeros(len(lost), np.bool_)])
-        unseen = np.concatenate([unseen, np.where(looked, 0, old.unseen[lost])])
-        unscored = np.concatenate([unscored, np.where(looked, 0, old.unscored[lost])])
-        threshold, margin = self.config.threshold, self.config.margin
-        needed = np.where(was_shown, threshold - margin, threshold + margin)
-        if not len(old.boxes):
-            needed[new] = threshold
-        shown = boxes.scores >= needed
-        alive = boxes.scores >= self.config.least
-        return Things(boxes[alive], shown[alive], unseen[alive], unscored[alive])
-
 
 def _opened(config: DetectionConfig) -> Looker:
     if not config.model:
@@ -371,96 +327,3 @@ def _opened(config: DetectionConfig) -> Looker:
     if config.head is not None:
         form = dataclasses.replace(form, head=config.head)
     return open_detector(path, form, threads=config.threads)
-
-
-def _inside(found: Boxes, region: Region) -> Any:
-    """(N,) whether a box's centre lies in a region."""
-    x = 0.5 * (found.corners_px[:, 0] + found.corners_px[:, 2])
-    y = 0.5 * (found.corners_px[:, 1] + found.corners_px[:, 3])
-    return (x >= region.left) & (x < region.right) & (y >= region.top) & (y < region.bottom)
-
-
-def same_place(one: Boxes, other: Boxes) -> Any:
-    """(N,) whether something of the same class lies where a box is."""
-    same = overlaps(one.corners_px, other.corners_px) >= 0.5
-    return (same & (one.labels[:, None] == other.labels[None])).any(axis=1)
-
-
-def _looked_at(found: Boxes, regions: tuple[Region, ...], views: tuple[View | None, ...]) -> Any:
-    """(N,) whether this frame was looked at where a box is."""
-    now = [r for r, view in zip(regions, views, strict=True) if view is not None and not view.age]
-    if not now or not len(found):
-        return np.zeros(len(found), np.bool_)
-    return _within_each(found, now).any(axis=1)
-
-
-def _within_each(found: Boxes, regions: Sequence[Region]) -> Any:
-    """(N, regions) which of the regions the middle of each box lies in."""
-    corners = corners_of(regions)
-    middle = 0.5 * (found.corners_px[:, None, :2] + found.corners_px[:, None, 2:])
-    return ((middle >= corners[:, :2]) & (middle < corners[:, 2:])).all(axis=2)
-
-
-def _snapped(views: tuple[View | None, ...], known: Boxes, found: Boxes) -> tuple[View | None, ...]:
-    """The views with their boxes of a known thing put where a look has just found it.
-
-    A coarse look is enough to see where things went; who looked closer still knows what they are.
-    """
-    held = [(i, view) for i, view in enumerate(views) if view and view.age and len(view.found)]
-    partner, _ = matches(found, known, 0.3)
-    here = partner >= 0
-    if not held or not here.any():
-        return views
-    before, now = known[partner[here]], found.corners_px[here]
-    boxes = joined([view.found for _, view in held])
-    same = overlaps(boxes.corners_px, before.corners_px)
-    same *= boxes.labels[:, None] == before.labels[None]
-    which = same.argmax(axis=1)
-    corners = np.where(same.max(axis=1, keepdims=True) >= 0.5, now[which], boxes.corners_px)
-    after = list(views)
-    start = 0
-    for index, view in held:
-        end = start + len(view.found)
-        moved = Boxes(corners[start:end], view.found.scores, view.found.labels)
-        after[index] = dataclasses.replace(view, found=moved)
-        start = end
-    return tuple(after)
-
-
-def _replaced(
-    views: tuple[View | None, ...],
-    regions: tuple[Region, ...],
-    chosen: int,
-    found: Boxes,
-    thumb: UInt8Array,
-) -> tuple[View | None, ...]:
-    """The views after a look.
-
-    What moved out of the region since the last look there stays in mind until somebody looks
-    where it went; what others remember to have moved in here is replaced by what was found.
-    """
-    after = list(views)
-    before = views[chosen]
-    if before is not None and len(before.found):
-        found = joined([found, before.found[~_inside(before.found, regions[chosen])]])
-    after[chosen] = View(found, thumb, 0, 0.0)
-    held = [(i, v) for i, v in enumerate(views) if v and v.age and i != chosen and len(v.found)]
-    if not held:
-        return tuple(after)
-    inside = _within_each(joined([view.found for _, view in held]), regions)
-    owner = np.repeat([i for i, _ in held], [len(view.found) for _, view in held])
-    strayed = ~inside[np.arange(len(owner)), owner] & inside[:, chosen]
-    for index in np.unique(owner[strayed]).tolist():
-        view = views[index]
-        assert view is not None
-        kept = view.found[~strayed[owner == index]]
-        after[index] = dataclasses.replace(view, found=kept)
-    return tuple(after)
-
-
-def _differences(before: Things, after: Things) -> float:
-    """How many reported things differ between two beliefs."""
-    one, other = before.boxes[before.shown], after.boxes[after.shown]
-    partner, _ = matches(one, other, 0.5)
-    same = int((partner >= 0).sum())
-    return float(len(one) + len(other) - 2 * same)

@@ -72,15 +72,27 @@ def measure(
     vision: VisionPlugin,
     views: Sequence[ViewSample],
     progress: Callable[[], object] = lambda: None,
+    steps: int | None = None,
 ) -> dict[str, Found]:
-    """What the halted refinement finds in views, by slot and, as ``all``, together."""
+    """What the halted refinement finds in views, by slot and, as ``all``, together.
+
+    Given ``steps``, what so many of every view find.
+    """
     counts: Counter[tuple[str, str]] = Counter()
     for number, view in enumerate(views):
         frame = Frame(view.rgb, CAMERA)
-        outcome = refine(vision, Observation("benchmark", "camera", 0.1 * number, number, frame))
-        if outcome.result is None:
-            raise outcome.error or ConfigError("a view was not looked at")
-        counts += scored(outcome.result.detections, view.things)
+        observation = Observation("benchmark", "camera", 0.1 * number, number, frame)
+        if steps is None:
+            outcome = refine(vision, observation)
+            if outcome.result is None:
+                raise outcome.error or ConfigError("a view was not looked at")
+            scene = outcome.result
+        else:
+            state = vision.init_state(observation, {})
+            for _ in range(steps):
+                state = vision.step(state)
+            scene = vision.result(state)
+        counts += scored(scene.detections, view.things)
         progress()
     names = [slot.name for slot in SLOTS]
     out = {name: Found(*(counts[name, what] for what in _WHAT)) for name in names}

@@ -1,4 +1,4 @@
-"""What restoring a picture is compared with: block PCA, non-local means, Telea, mean and grey."""
+"""What restoring is compared with: block PCA, smoothing, non-local means, Telea, mean, grey."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.vision_pictures import read_pictures
+from benchmarks.vision_pictures import read_pictures, told
 from models.vision.degradation import Degraded, fill
 from models.vision.layout import INPUT_PX, LATENT_CELLS, LATENT_CHANNELS
 from plugins.vision import VisionPlugin
@@ -21,6 +21,8 @@ _VALUES: Final = 3 * BLOCK_PX * BLOCK_PX
 #: Filter strengths of non-local means over the noise's deviation; the best of them counts.
 NLM_STRENGTHS: Final = (0.5, 0.6, 0.7, 0.8)
 TELEA_RADII_PX: Final = (3, 5)
+#: Of the kernels that noise is smoothed away with; the best of them counts.
+GAUSSIAN_PX: Final = (1.0, 1.5, 2.0, 2.5)
 _CHUNK: Final = 20  # pictures whose blocks are held at a time
 
 Float32Array = npt.NDArray[np.float32]
@@ -105,7 +107,7 @@ def fitted(paths: Sequence[Path], progress: Callable[[], object] = lambda: None)
     basis = np.concatenate(axes, 1)[:, best].astype(np.float32)
     middle = mean.astype(np.float32)
     mean_picture = (picture_sum / (255.0 * len(paths))).astype(np.float32)
-    source = f"fitted to {len(paths)} others of {paths[0].parent}"
+    source = f"fitted to {len(paths)} others of {told(paths[0].parent)}"
     return BlockPCA(middle, basis, np.ascontiguousarray(basis.T), middle, mean_picture, source)
 
 
@@ -160,6 +162,10 @@ def restored(harmed: Degraded, kind: str, pca: BlockPCA) -> dict[str, Float32Arr
         for radius in TELEA_RADII_PX:
             guess = cv2.inpaint(harmed.seen, mask, radius, cv2.INPAINT_TELEA)
             out[f"Telea {radius} px"] = guess.astype(np.float32) / np.float32(255.0)
+    if kind.startswith(("noise", "dark")):
+        for deviation_px in GAUSSIAN_PX:
+            smooth = cv2.GaussianBlur(seen, (0, 0), deviation_px, borderType=cv2.BORDER_REFLECT)
+            out[f"Gaussian {deviation_px:g} px"] = np.asarray(smooth, np.float32)
     if kind.startswith("noise"):
         deviation = float(kind.removeprefix("noise"))
         for part in NLM_STRENGTHS:

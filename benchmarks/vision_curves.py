@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.vision_baselines import BlockPCA, restored
+from benchmarks.vision_trivial import trivial_energies
 from models.vision.degradation import KINDS, Degraded, degrade
 from plugins.vision import VisionPlugin, VisionState
 from sage.irp import Context, HaltPolicy, HaltReason, IRPPlugin, refine
@@ -19,6 +20,8 @@ from sage.values import Frame, Observation, UInt8Array
 LEAST_ERROR: Final = 1.0 / (12.0 * 255.0**2)
 #: Refinement that gains less on average is none, and halting it no saving.
 LEAST_GAIN_DB: Final = 0.1
+#: Of what refinement gains halting may lose so much.
+MOST_LOST: Final = 0.01
 HARMED: Final = tuple(kind for kind in KINDS if kind != "clean")
 
 Float64Array = npt.NDArray[np.float64]
@@ -69,7 +72,8 @@ class Curves:
     Errors are mean squared, of pixels in [0, 1], only of the missing ones where some are:
     ``errors`` (N, steps + 1), before the first step and after each; ``halted`` (N,) of the
     engine's answer; ``baselines`` (N,) each. ``energies`` (N, steps); ``steps`` (N,) that the
-    halted refinement made, and ``reasons`` why it ended.
+    halted refinement made, and ``reasons`` why it ended. ``trivial`` are energies that need no
+    error head, (N, told steps) each, after each of :func:`told_steps`.
     """
 
     kind: str
@@ -79,6 +83,7 @@ class Curves:
     steps: IntArray
     reasons: tuple[HaltReason, ...]
     baselines: Mapping[str, Float64Array]
+    trivial: Mapping[str, Float64Array]
 
     @property
     def psnr(self) -> Float64Array:
@@ -102,6 +107,11 @@ class Curves:
 def psnr_db(error: npt.ArrayLike) -> Float64Array:
     """Peak signal-to-noise ratio of pictures in [0, 1]; 59 dB is a byte's rounding."""
     return -10.0 * np.log10(np.maximum(np.asarray(error, np.float64), LEAST_ERROR))
+
+
+def told_steps(last: int) -> list[int]:
+    """After these steps energies are held against the truth."""
+    return sorted({step for step in (1, 2, 4, last) if step <= last})
 
 
 def inputs_of(pictures: UInt8Array, kind: str, seed: int) -> list[Degraded]:
@@ -148,11 +158,13 @@ def measure(
     errors, energies, halted, steps = [], [], [], []
     reasons: list[HaltReason] = []
     baselines: dict[str, list[float]] = {}
+    trivial: dict[str, list[list[float]]] = {}
     for index, harmed in enumerate(inputs_of(pictures, kind, seed)):
         truth = pictures[index].astype(np.float32) / np.float32(255.0)
         observation = observation_of(harmed, index)
         states = states_of(vision, observation)
-        errors.append([error_of(_unit(vision.restored(state)), truth, harmed) for state in states])
+        guesses = [_unit(vision.restored(state)) for state in states]
+        errors.append([error_of(guess, truth, harmed) for guess in guesses])
         energies.append([vision.energy(state) for state in states[1:]])
         outcome = refine(halting, observation)
         if outcome.error is not None:
@@ -162,8 +174,15 @@ def measure(
         halted.append(error_of(answer, truth, harmed))
         steps.append(len(outcome.trajectory.energies))
         reasons.append(outcome.trajectory.reason)
-        for name, guess in restored(harmed, kind, pca).items():
+        simpler = restored(harmed, kind, pca)
+        for name, guess in simpler.items():
             baselines.setdefault(name, []).append(error_of(guess, truth, harmed))
+        told = [
+            trivial_energies(simpler["input"], guesses[step])
+            for step in told_steps(vision.config.max_steps)
+        ]
+        for name in told[0]:
+            trivial.setdefault(name, []).append([one[name] for one in told])
         progress()
     return Curves(
         kind,
@@ -173,7 +192,26 @@ def measure(
         np.array(steps, np.int64),
         tuple(reasons),
         {name: np.array(values) for name, values in baselines.items()},
+        {name: np.array(values) for name, values in trivial.items()},
     )
+
+
+def rhos_of(
+    vision: VisionPlugin, pictures: UInt8Array, inputs: Sequence[Degraded]
+) -> dict[int, float]:
+    """Spearman's correlation of energy and true error over such frames of the pictures, by step."""
+    steps = told_steps(vision.config.max_steps)
+    energies, errors = [], []
+    for index, (picture, harmed) in enumerate(zip(pictures, inputs, strict=True)):
+        states = states_of(vision, observation_of(harmed, index))
+        energies.append([vision.energy(states[step]) for step in steps])
+        errors.append(
+            [error_of(_unit(vision.restored(states[n])), _unit(picture), harmed) for n in steps]
+        )
+    return {
+        step: spearman(np.array(energies)[:, at], np.array(errors)[:, at])
+        for at, step in enumerate(steps)
+    }
 
 
 def error_of(
@@ -241,12 +279,24 @@ def halting_of(curves: Sequence[Curves]) -> Halting:
     return Halting(float(by_step[-1]), float(halted.mean()), gained, by_step)
 
 
-def energy_rhos(curves: Sequence[Curves], steps: Sequence[int]) -> dict[tuple[str, int], float]:
+def energy_rhos(curves: Sequence[Curves]) -> dict[tuple[str, int], float]:
     """Spearman's correlation of energy and true error by degradation and step."""
     return {
         (one.kind, step): spearman(one.energies[:, step - 1], one.errors[:, step])
         for one in curves
-        for step in steps
+        for step in told_steps(one.energies.shape[1])
+    }
+
+
+def trivial_rhos(curves: Sequence[Curves]) -> dict[str, dict[tuple[str, int], float]]:
+    """The same of every energy that knows nothing of errors."""
+    return {
+        name: {
+            (one.kind, step): spearman(one.trivial[name][:, at], one.errors[:, step])
+            for one in curves
+            for at, step in enumerate(told_steps(one.energies.shape[1]))
+        }
+        for name in curves[0].trivial
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from models.vision.layout import INPUT_PX
 from sage.irp.errors import ConfigError
 from sage.values import UInt8Array
 
-IMAGES: Final = Path(__file__).parents[2] / "shared" / "data" / "images"
+_PROJECT: Final = Path(__file__).parents[1]
+IMAGES: Final = _PROJECT.parent / "shared" / "data" / "images"
 #: Of a folder that training knows every eighth picture, by name, was held out.
 HELD_OUT: Final = slice(7, None, 8)
 _SUFFIXES: Final = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"))
@@ -44,13 +46,13 @@ def choose(images: Path, train: Path | None, limit: int, seed: int) -> Chosen:
     known = _pictures_in(folder, "--train") if train is not None or folder.is_dir() else []
     held_out = known[HELD_OUT]
     learnt = [path for path in known if path not in set(held_out)]
-    note = f"all of {images}"
+    note = f"all of {told(images)}"
     if known and images.resolve() == folder.resolve():
-        pictures, note = held_out, f"the eighth of {images} that was held out"
+        pictures, note = held_out, f"the eighth of {told(images)} that was held out"
     marks = {_digest(path) for path in learnt}
     scored = [path for path in pictures if _digest(path) not in marks] if marks else pictures
     if len(scored) < len(pictures):
-        note += f", without {len(pictures) - len(scored)} that are among those of {folder}"
+        note += f", without {len(pictures) - len(scored)} that are among those of {told(folder)}"
     if not scored:
         raise ConfigError(f"--images {images}: no picture in it was held out from training")
     if limit and limit < len(scored):
@@ -58,6 +60,11 @@ def choose(images: Path, train: Path | None, limit: int, seed: int) -> Chosen:
         note = f"drawn from {len(scored)}, {note}"
         scored = [scored[pick] for pick in sorted(picks)]
     return Chosen(scored, learnt, note)
+
+
+def told(folder: Path) -> str:
+    """A folder as the user named it; the default, which nobody named, as seen from the project."""
+    return os.path.relpath(folder, _PROJECT) if folder == IMAGES else str(folder)
 
 
 def _pictures_in(folder: Path, option: str) -> list[Path]:

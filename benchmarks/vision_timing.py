@@ -71,6 +71,12 @@ def paired(
     return {name: Times(tuple(values)) for name, values in taken.items()}
 
 
+def mixed(fewer: Times, more: Times, share: float) -> Times:
+    """What an input takes on average, where a share of all, drawn at random, takes ``more``."""
+    pairs = zip(fewer.by_input, more.by_input, strict=True)
+    return Times(tuple(one + share * (two - one) for one, two in pairs))
+
+
 def refining(vision: VisionPlugin, halts: bool) -> Callable[[Degraded], object]:
     """From the frame to its refined latent by the engine: encode, steps, energies, halting."""
     plugin = Refinement(vision, halts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,30 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from benchmarks import vision, vision_apartment, vision_baselines, vision_curves, vision_figure
+from benchmarks import (
+    vision,
+    vision_apartment,
+    vision_baselines,
+    vision_curves,
+    vision_figure,
+    vision_pictures,
+)
 from benchmarks.report import Row
-from benchmarks.vision import Measured, rows_of
-from benchmarks.vision_baselines import BlockPCA, blocks, fitted, stored, unblocks
+from benchmarks.vision_baselines import BlockPCA, blocks, fitted, restored, stored, unblocks
 from benchmarks.vision_curves import (
-    Curves,
-    difficulty,
     halting_of,
     psnr_db,
-    spearman,
-    steps_of_one_who_knows,
 )
-from benchmarks.vision_fixed import SWEEP
-from benchmarks.vision_pictures import choose, read_pictures
-from benchmarks.vision_run import Benchmark, Planned, Saving, fewest_steps
-from benchmarks.vision_timing import Times, memory, paired, ratio_interval
+from benchmarks.vision_pictures import IMAGES, choose, read_pictures, told
+from benchmarks.vision_rows import Measured, rows_of
+from benchmarks.vision_run import Benchmark
+from benchmarks.vision_timing import Times, memory
 from models.vision import artifacts
-from models.vision.degradation import KINDS, Degraded, degrade
-from models.vision.layout import LARGE, LATENT_CELLS, SMALL, WINDOW
+from models.vision.degradation import degrade
 from plugins.vision import VisionConfig, VisionPlugin, VisionState
 from sage.commands.cli import run_guarded
-from sage.irp import ConfigError, HaltReason
-from sage.values import Detection, Frame, Observation
-from sage.worlds.apartment.scene import LabelledThing
+from sage.irp import ConfigError
+from sage.values import Frame, Observation
 
 SHORT = VisionConfig(max_steps=4)
 TAKEN = Times((1.0, 2.0))
@@ -128,13 +128,31 @@ def test_a_bad_argument_is_one_line(
     assert len(printed.err.strip().splitlines()) == 1
 
 
+def test_a_folder_is_told_as_the_user_named_it_and_the_default_from_the_project_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert told(IMAGES) == "../shared/data/images"
+    write(tmp_path / "all", 9, (32, 32))
+    monkeypatch.chdir(tmp_path)
+    assert choose(Path("all"), Path("all"), 0, 0).note == "the eighth of all that was held out"
+    monkeypatch.setattr(vision_pictures, "_PROJECT", tmp_path / "project")
+    monkeypatch.setattr(vision_pictures, "IMAGES", tmp_path / "all")
+    unnamed = choose(tmp_path / "all", None, 0, 0)
+    assert unnamed.note == "the eighth of ../all that was held out"
+
+
 # Baselines.
 
 
-def test_block_pca_knows_what_it_was_fitted_to(tmp_path: Path) -> None:
+def test_block_pca_knows_what_it_was_fitted_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(tmp_path / "few", 2)
+    monkeypatch.setattr(vision_pictures, "_PROJECT", tmp_path / "project")
+    monkeypatch.setattr(vision_pictures, "IMAGES", tmp_path / "few")
     paths = sorted((tmp_path / "few").iterdir())
     pca = fitted(paths)
+    assert pca.source == "fitted to 2 others of ../few"
     assert pca.analysis.shape == (3072, 256)
     np.testing.assert_allclose(pca.analysis.T @ pca.analysis, np.eye(256), atol=1e-3)
     for picture in read_pictures(paths).astype(np.float32) / np.float32(255.0):
@@ -151,166 +169,6 @@ def test_blocks_are_put_back_where_they_were() -> None:
     np.testing.assert_array_equal(blocks(pictures)[1].reshape(32, 32, 3), pictures[0, :32, 32:64])
 
 
-# What the figures are made of.
-
-
-def test_rank_correlation() -> None:
-    assert spearman([1, 2, 3, 4], [10, 20, 30, 45]) == pytest.approx(1.0)
-    assert spearman([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1.0)
-    assert spearman([1, 1, 2, 2], [1, 2, 3, 4]) == pytest.approx(0.894427)
-    assert spearman([1, 2, 3], [5, 5, 5]) == 0.0
-
-
-def made(
-    kind: str = "noise50",
-    psnr: Any = ((20, 23, 24, 24), (20, 21, 22, 24)),
-    steps: Sequence[int] = (1, 3),
-    halted: Sequence[float] | None = None,
-    energies: Any = None,
-    baseline: float = 21.0,
-) -> Curves:
-    """Curves with these PSNR values; halted at ``steps`` unless said otherwise."""
-    values = np.array(psnr, float)
-    errors = 10.0 ** (-values / 10.0)
-    at = np.array(steps)
-    stopped = values[np.arange(len(at)), at] if halted is None else np.array(halted, float)
-    names = ("input", "mean image", "grey", "block PCA")
-    return Curves(
-        kind,
-        errors,
-        errors[:, 1:] if energies is None else np.array(energies, float),
-        10.0 ** (-stopped / 10.0),
-        at,
-        (HaltReason.STABLE,) * len(at),
-        {name: np.full(len(at), 10.0 ** (-baseline / 10.0)) for name in names},
-    )
-
-
-def measured(curves: Sequence[Curves], ratio: float = 2.0) -> Measured:
-    saving = Saving(
-        Times((1.0, 3.0)),
-        Times((ratio, 3.0 * ratio)),
-        (Planned("guided", 3, 24.0, Times((1.5, 4.5))), Planned("sweeps", 4, 24.1, Times((2, 6)))),
-    )
-    return Measured(curves, saving, GRAPHS, 2, None, None)
-
-
-def rows(curves: Sequence[Curves], ratio: float = 2.0) -> dict[str, Row]:
-    return {row.id.removeprefix("vision."): row for row in rows_of(measured(curves, ratio))}
-
-
-def test_difficulty_is_what_there_is_to_gain() -> None:
-    gains = made().psnr[:, -1] - made().psnr[:, 0]
-    np.testing.assert_allclose(difficulty([made(), made()]), [*gains, *gains])
-
-
-def test_one_who_knows_the_truth_stops_when_next_to_all_is_gained() -> None:
-    assert steps_of_one_who_knows([made()], 0.01).tolist() == [2, 3]
-    worse = made(psnr=((20, 19, 18, 17), (20, 20, 20, 20)))
-    assert steps_of_one_who_knows([worse], 0.01).tolist() == [1, 1]
-
-
-def test_the_figures_follow_from_the_curves() -> None:
-    found = rows([made(kind) for kind in KINDS])
-    assert found["psnr_clean"].value == pytest.approx(24.0 - 21.0)
-    assert found["margin_holes"].value == pytest.approx(24.0 - 21.0)
-    assert found["margin_single_pass"].value == pytest.approx(24.0 - 22.0)
-    assert found["energy_rho"].value == pytest.approx(0.0)  # after the last step all are alike
-    assert found["halt_rho"].value == 0.0  # there is as much to gain of each picture
-    assert found["halt_rho"].baselines["steps_of_one_who_knows"] == pytest.approx(1.0)
-    assert found["saving_fixed"].value == pytest.approx(1.5)
-    assert found["encode_ms"].value == 1.0
-    assert found["apartment_f1"].value is None
-
-
-def test_more_steps_where_there_is_more_to_gain() -> None:
-    hard = ((20, 21, 21, 21), (20, 21, 22, 24))
-    assert rows([made(kind, hard) for kind in KINDS])["halt_rho"].value == pytest.approx(1.0)
-    late = [made(kind, hard, (3, 1)) for kind in KINDS]
-    assert rows(late)["halt_rho"].value == pytest.approx(-1.0)
-
-
-def test_a_saving_that_costs_quality_is_none() -> None:
-    careful = [made(kind, halted=(24.0, 23.99)) for kind in KINDS]
-    assert rows(careful, 3.0)["saving_full"].value == pytest.approx(3.0)
-    hasty = [made(kind, halted=(23.0, 23.99)) for kind in KINDS]
-    assert rows(hasty, 3.0)["saving_full"].value == 1.0
-    assert rows(hasty, 3.0)["saving_full"].baselines["part_lost"] == pytest.approx(0.505 / 4.0)
-
-
-def test_an_energy_that_follows_severity_alone_is_found_out() -> None:
-    rng = np.random.default_rng(0)
-    curves = []
-    for number, kind in enumerate(KINDS):  # each degradation is worse, and its energy says so
-        psnr = 30.0 - number + rng.normal(0, 0.5, (40, 4))
-        energies = 10.0 ** (-(30.0 - number + rng.normal(0, 0.5, (40, 3))) / 10.0)
-        curves.append(made(kind, psnr, (1,) * 40, energies=energies))
-    assert rows(curves)["energy_rho"].value < 0.3  # type: ignore[operator]
-
-
-def test_the_cheapest_plan_that_is_no_worse_is_what_halting_is_held_against() -> None:
-    assert fewest_steps(np.array([20.0, 22.0, 23.0, 23.0]), 22.5) == 2
-    assert fewest_steps(np.array([20.0, 22.0, 23.0, 23.0]), 23.5) is None
-    assert measured([made(kind) for kind in KINDS]).saving.best_plan.name == "guided"
-
-
-def test_sweeps_cover_the_frame() -> None:
-    covered = np.zeros((LATENT_CELLS, LATENT_CELLS), int)
-    for row, column in SWEEP:
-        covered[row : row + WINDOW, column : column + WINDOW] += 1
-    assert covered.shape == (LATENT_CELLS, LATENT_CELLS)
-    assert (covered > 0).all()
-
-
-def test_times_are_paired_and_their_ratio_has_an_interval() -> None:
-    calls: list[str] = []
-    harmed = degrade(np.zeros((224, 224, 3), np.float32), "clean", np.random.default_rng(0))
-    runs: dict[str, Callable[[Degraded], object]] = {
-        "one": lambda _: calls.append("one"),
-        "two": lambda _: calls.append("two"),
-    }
-    times = paired(runs, [harmed] * 3, 2)
-    assert len(times["one"].by_input) == 3
-    assert calls[2:8] == ["one", "two", "two", "one", "two", "one"]
-    value, low, high = ratio_interval(Times((2.0, 4.0, 9.0)), Times((1.0, 2.0, 3.0)))
-    assert value == pytest.approx(2.5)
-    assert 2.0 <= low <= value <= high <= 3.0
-
-
-# Things of the apartment.
-
-
-def thing(label: str, box: tuple[float, float, float, float], far_m: float = 1.0) -> LabelledThing:
-    return LabelledThing(label, box, far_m, 0.0, int((box[2] - box[0]) * (box[3] - box[1])))
-
-
-def found_at(label: str, box: tuple[float, float, float, float], sure: float = 0.9) -> Detection:
-    return Detection(label, sure, box, 0.0, 1.0)
-
-
-def test_things_count_by_class_and_overlap_and_only_where_they_can_be_seen() -> None:
-    cup, table = SMALL.classes[0], LARGE.classes[0]
-    seen = [
-        thing(cup, (10, 10, 30, 30)),
-        thing(cup, (100, 10, 120, 30), far_m=2.5),  # too far to be required
-        thing(table, (0, 100, 100, 200)),
-    ]
-    said = [
-        found_at(cup, (12, 10, 30, 30)),
-        found_at(cup, (11, 10, 30, 30), 0.5),  # again the same one
-        found_at(cup, (100, 10, 120, 30)),
-        found_at(table, (60, 100, 160, 200)),  # overlaps by a quarter
-    ]
-    counts = vision_apartment.scored(said, seen)
-    assert counts["objects", "right"] == 1
-    assert counts["objects", "wrong"] == 1
-    assert counts["objects", "missed"] == 0
-    assert counts["furniture", "wrong"] == 1
-    assert counts["furniture", "missed"] == 1
-    assert vision_apartment.Found(1, 1, 2).f1 == pytest.approx(2 / 5)
-    assert vision_apartment.scored([], [])["objects", "right"] == 0
-
-
 # The plugin and controls that know nothing.
 
 
@@ -319,6 +177,16 @@ class Still(VisionPlugin):
 
     def step(self, state: VisionState) -> VisionState:
         return dataclasses.replace(state, steps=state.steps + 1)
+
+
+class Counting(VisionPlugin):
+    """Counts its steps."""
+
+    made = 0
+
+    def step(self, state: VisionState) -> VisionState:
+        self.made += 1
+        return super().step(state)
 
 
 class Constant(VisionPlugin):
@@ -360,7 +228,8 @@ def scores(
         run = Benchmark(plugin, pictures, pca, 0, bar, weights)
         curves = run.curves()
         saving = run.saving(halting_of(curves), 1, 1)
-    result = rows_of(Measured(curves, saving, GRAPHS, 2, None, None))
+        blur = run.fixed_blur()
+    result = rows_of(Measured(curves, saving, GRAPHS, 2, None, None, blur))
     return {row.id.removeprefix("vision."): row for row in result}
 
 
@@ -370,6 +239,42 @@ def test_the_stored_block_pca_is_one(pca: BlockPCA) -> None:
     assert psnr_db(np.square(once - picture).mean()) > 23.0
     assert np.abs(pca.restore(once) - once).mean() < 2e-3
     assert np.square(once - picture).mean() < 0.1 * np.square(pca.mean_picture - picture).mean()
+
+
+def test_smoothing_is_a_baseline_under_noise(pca: BlockPCA) -> None:
+    flat = np.full((224, 224, 3), 0.5, np.float32)
+    for kind in ("noise50", "dark50"):
+        harmed = degrade(flat, kind, np.random.default_rng(0))
+        guesses = restored(harmed, kind, pca)
+        assert (
+            np.square(guesses["Gaussian 2 px"] - flat).mean()
+            < 0.1 * np.square(guesses["input"] - flat).mean()
+        )
+
+
+def test_plans_of_equal_quality_are_timed_at_both_numbers_of_steps(
+    pca: BlockPCA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[str] = []
+
+    def pretend(runs: dict[str, object], inputs: Sequence[object], *_: object) -> dict[str, Times]:
+        timed.extend(runs)
+        took = {name: float(name.split()[-1]) for name in runs if " " in name}
+        return {name: Times((took.get(name, 9.0),) * len(inputs)) for name in runs}
+
+    monkeypatch.setattr("benchmarks.vision_timing.paired", pretend)
+    psnr = np.array([20.0, 21.0, 22.0, 22.5, 22.8])
+    monkeypatch.setattr(Benchmark, "sweeps", lambda *_: psnr)
+    with Progress(disable=True) as bar:
+        run = Benchmark(VisionPlugin(SHORT), scenery(1), pca, 0, bar)
+        saving = run.saving(vision_curves.Halting(22.8, 22.2, 2.8, psnr - 0.1), 1, 1)
+    guided, sweeps = saving.planned
+    assert sweeps.mix.psnr == guided.mix.psnr == 22.2
+    assert sweeps.times.by_input[0] == pytest.approx(2.4)
+    assert guided.times.by_input[0] == pytest.approx(2.6)
+    assert {"guided 2", "guided 3", "sweeps 2", "sweeps 3"} < set(timed)
+    assert saving.allowed[1].mix.psnr == pytest.approx(22.8 - 0.028)
+    assert saving.allowed[0].short_db > 0.0, "it never gets there"
 
 
 def test_a_refiner_that_does_nothing_gains_and_saves_nothing(pca: BlockPCA) -> None:
@@ -449,6 +354,11 @@ def test_things_are_found_in_views_of_the_apartment(shipped: VisionPlugin) -> No
     counts = vision_apartment.measure(shipped, views)
     assert counts["all"].right + counts["all"].missed > 5
     assert counts["all"].f1 > 0.5
+    first = vision_apartment.measure(shipped, views, steps=1)["all"]
+    assert first.right + first.missed == counts["all"].right + counts["all"].missed
+    counting = Counting()
+    vision_apartment.measure(counting, views[:2], steps=3)
+    assert counting.made == 6
     blank = [dataclasses.replace(view, rgb=np.zeros_like(view.rgb)) for view in views[:2]]
     assert vision_apartment.measure(shipped, blank)["all"].right == 0
 

@@ -222,14 +222,25 @@ FIGURES = (
         "vision.margin_single_pass",
         "PSNR of all steps over one, mean of seven degradations",
         "{value:+.2f} dB",
-        ("noise 50 {noise50:+.2f}", "holes {holes:+.2f}", "blur {blur:+.2f}"),
+        (
+            "noise 50 {noise50:+.2f}",
+            "holes {holes:+.2f}",
+            "blur {blur:+.2f}",
+            "over each part refined once {over_step_4:+.2f}",
+        ),
         _VISION,
     ),
     Figure(
         "vision.energy_rho",
         "vision's energy with the true error, rank correlation over pictures; the worst case",
         "{value:.2f}",
-        ("noise 50 {noise50:.2f}", "holes {holes:.2f}", "blur {blur:.2f}"),
+        (
+            "noise 50 {noise50:.2f}",
+            "holes {holes:.2f}",
+            "blur {blur:.2f}",
+            "blur of one length {blur_10px:.2f}",
+            "of the picture's gradients alone {gradient_worst:.2f}",
+        ),
         _VISION,
     ),
     Figure(
@@ -240,6 +251,7 @@ FIGURES = (
             "measured {ratio:.2f}, 95 % {low:.2f} to {high:.2f}",
             "of the gain lost {part_lost:.1%}",
             "picture included {with_decoding:.2f}",
+            "of a fixed plan as good {fixed_as_good:.2f}",
         ),
         _VISION,
     ),
@@ -247,7 +259,12 @@ FIGURES = (
         "vision.saving_fixed",
         "time of the best fixed number of steps that is no worse, in halted refinements",
         "{value:.2f}",
-        ("95 % {low:.2f} to {high:.2f}", "picture included {with_decoding:.2f}"),
+        (
+            "95 % {low:.2f} to {high:.2f}",
+            "picture included {with_decoding:.2f}",
+            "halted {steps_mean:.2f} steps, as good if told the degradation "
+            "{steps_told_degradation:.2f}",
+        ),
         _VISION,
     ),
     Figure(
@@ -256,6 +273,7 @@ FIGURES = (
         "{value:.2f}",
         (
             "within a degradation {within_a_degradation:.2f}",
+            "of a degradation's mean step {degradation_alone:.2f}",
             "with the step of one who knows the truth {steps_of_one_who_knows:.2f}",
         ),
         _VISION,
@@ -268,6 +286,7 @@ FIGURES = (
             "precision {precision:.2f}",
             "recall {recall:.2f}",
             "{required:.0f} things to find",
+            "after one step {step_1:.3f}",
         ),
         _VISION,
     ),
@@ -285,6 +304,8 @@ FIGURES = (
         (
             "measured {measured:.1f}",
             "F1 lost {F1 lost:.2%}",
+            "looks saved by looking in turn {in turn, losing 1 %:.1f}",
+            "by skipping frames {skipping frames, losing 1 %:.1f}",
             "F1 lost against each frame by itself {F1 lost by itself:.1%}",
         ),
         _DETECTION,
@@ -297,6 +318,7 @@ FIGURES = (
             "as many looks at random {fixed, random:+.3f}",
             "in turn {fixed, in turn:+.3f}",
             "at the largest gains {fixed, largest gains:+.3f}",
+            "the whole frame at its best threshold {whole frame, best threshold:+.3f}",
         ),
         _DETECTION,
     ),

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks import detection
-from benchmarks.detection_runs import Agreement, agreement, f1
-from models.detection import Boxes
+from benchmarks.detection_runs import Agreement, RecordedLooks, Run, agreement, f1
+from benchmarks.detection_trivial import Replay, best_threshold
+from models.detection import Boxes, Region
 from models.detection.boxes import NONE, joined
+from plugins.detection import DetectionConfig, DetectionPlugin
 from plugins.detection_memory import NOTHING, Things
 
 onnx = pytest.importorskip("onnx", reason="builds its own network with onnx")
@@ -111,9 +113,92 @@ def test_both_rows_are_published_for_any_video_and_model(tmp_path: Path) -> None
     assert written["by_itself"]["memoryless"] == 1.0
     assert saving["baselines"]["F1 lost by itself"] == 1.0 - written["by_itself"]["ours"]
     assert saving["baselines"]["unsmoothed, finer: crops per look"] > 0.0
+    told = ("in turn", "random", "skipping frames")
+    assert all(saving["baselines"][f"{plan}, losing 1 %"] >= 1.0 for plan in told)
+    looks = ("fixed, random", "fixed, in turn", "every n-th frame", "every second frame")
+    for name in looks:
+        assert saving["baselines"][f"{name}: F1 lost"] == 1.0 - written["scores"][name]
+    assert "whole frame, best threshold" in rows["detection.margin_whole_frame"]["baselines"]
+    assert (written["video"], written["model"]) == (arguments[1], arguments[3]), "as it was typed"
     lost = saving["baselines"]["F1 lost"]
     claimed = saving["baselines"]["measured"] if lost <= 0.01 else 1.0
     assert saving["value"] == pytest.approx(claimed), "what loses more has saved nothing"
+
+
+def test_the_default_files_are_told_without_where_the_project_lies() -> None:
+    assert str(detection._DATA) == "../shared/data"
+
+
+class SeesLight:
+    """Sees the bright squares that lie in a crop, none in a larger part of the frame."""
+
+    input_px = (64, 64)
+    names = ("light",)
+
+    def look(self, rgb: np.ndarray, region: Region, least: float) -> Boxes:
+        import cv2
+
+        if region.width > 64:
+            return NONE
+        part = rgb[region.top : region.bottom, region.left : region.right].min(axis=2) > 200
+        count, _, stats, _ = cv2.connectedComponentsWithStats(part.astype(np.uint8))
+        whole = [(x, y, x + w, y + h) for x, y, w, h, _ in stats[1:count].tolist()]
+        shift = np.array([region.left, region.top] * 2, np.float32)
+        return boxes(*whole).moved(1.0, *shift[:2]) if whole else NONE
+
+
+@pytest.fixture
+def replay() -> Replay:
+    """Ten frames, all crops looked at, of two lights: one stays, one comes in the last frames."""
+    noise = np.random.default_rng(0).integers(40, 90, (96, 160, 1), np.uint8)
+    pictures = []
+    for number in range(10):
+        picture = np.repeat(noise, 3, axis=2)
+        picture[20:32, 20:32] = 255
+        if number >= 7:
+            picture[60:72, 120:132] = 255
+        picture[0, 0] = number  # no frame is like the one before
+        pictures.append(picture)
+    config = DetectionConfig(zooms=(1.0,), min_gain=0.0)
+    recorded = RecordedLooks(SeesLight())
+    exhaustive = DetectionPlugin(config, recorded)
+    reference = Run("reference", exhaustive)
+    for number, picture in enumerate(pictures):
+        recorded.frame = number
+        reference.see(picture, number)
+    idle = DetectionPlugin(DetectionConfig(zooms=(1.0,), min_gain=1.0), recorded)
+    assert len(recorded.regions) > 4
+    assert f1(reference.found, [NOTHING] * 10, 2, 0.0, 0.0) == 0.0, "something is there"
+    return Replay(pictures, recorded, exhaustive, idle, reference.found, 2, 0.01)
+
+
+def test_a_plan_that_expects_nothing_gets_the_fewest_looks_with_which_it_loses_no_more(
+    replay: Replay,
+) -> None:
+    crops = len(replay._recorded.regions)
+    for rule in ("turns", "random"):
+        needed = round(crops / replay.saved_by(rule))
+        assert replay.lost(replay.fixed(needed, rule)) <= 0.01
+        assert needed == 1 or replay.lost(replay.fixed(needed - 1, rule)) > 0.01, rule
+    assert replay.lost(replay.fixed(crops, "turns")) == 0.0
+    assert replay.lost(replay.fixed(1, "turns")) > 0.01, "the whole frame alone sees no light"
+
+
+def test_skipping_frames_saves_as_many_as_lose_no_more(replay: Replay) -> None:
+    skipped = replay.skipping(2)
+    assert [bool(looks) for looks in skipped.looks[:4]] == [True, False, True, False]
+    assert replay.lost(skipped) > 0.01, "the light that comes at an odd frame is late"
+    assert replay.saved_by_skipping() == 1.0
+    replay._most_lost = 0.5
+    assert replay.saved_by_skipping() > 1.5
+
+
+def test_the_best_threshold_is_that_of_these_very_frames() -> None:
+    reference = [things((boxes(ONE), 0.9))]
+    low = things((boxes(ONE), 0.4), (boxes(FAR), 0.3))
+    assert f1([low], reference, 0, 0.0, 0.0) == 0.0
+    assert best_threshold([low], reference, 0) == 1.0
+    assert best_threshold([things((boxes(FAR), 0.9))], reference, 0) == 0.0
 
 
 def test_what_cannot_be_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import table
+from benchmarks.table_figures import FIGURES
 from sage.irp import ConfigError
 
 
@@ -46,7 +47,7 @@ def test_what_is_absent_or_null_is_not_measured(folder: Path) -> None:
     write(folder, "latency", value=None, baselines={})
     call(folder)
     text = (folder / "README.md").read_text()
-    assert text.count(f"| {table.NOT_MEASURED} |") == len(table.FIGURES)
+    assert text.count(f"| {table.NOT_MEASURED} |") == len(FIGURES)
 
 
 def test_a_floor_that_is_none_is_a_dash(folder: Path) -> None:
@@ -85,6 +86,17 @@ def test_a_loss_that_undoes_a_saving_stands_beside_it(folder: Path) -> None:
     assert "by itself 8.0% |" in text
 
 
+def test_what_simpler_means_reach_stands_beside_a_saving(folder: Path) -> None:
+    simpler = {"in turn, losing 1 %": 3.25, "skipping frames, losing 1 %": 2.0, "F1 lost": 0.006}
+    write(folder, "looks", id="detection.saving", value=6.1, baselines=simpler)
+    known = {"steps_mean": 4.492, "steps_told_degradation": 4.2}
+    write(folder, "fixed", id="vision.saving_fixed", value=1.2, baselines=known)
+    call(folder)
+    text = (folder / "README.md").read_text()
+    assert "F1 lost 0.60%; looks saved by looking in turn 3.2; by skipping frames 2.0 |" in text
+    assert "| halted 4.49 steps, as good if told the degradation 4.20 |" in text
+
+
 def test_check_finds_a_difference_and_changes_nothing(folder: Path) -> None:
     before = (folder / "README.md").read_text()
     assert call(folder, "--check") == 1
@@ -106,10 +118,10 @@ def test_a_readme_without_marks_is_named(folder: Path, capsys: pytest.CaptureFix
 
 
 def test_every_figure_can_be_written() -> None:
-    for figure in table.FIGURES:
+    for figure in FIGURES:
         assert figure.form.format(value=1.0)
         for form in figure.beside:
             shown = table._PLACE.sub(lambda place: format(1.0, place[2]), form)
             assert shown != form
             assert not set("{}") & set(shown)
-    assert len({figure.id for figure in table.FIGURES}) == len(table.FIGURES)
+    assert len({figure.id for figure in FIGURES}) == len(FIGURES)

@@ -74,6 +74,17 @@ def boxes(result: Detected) -> list[tuple[int, ...]]:
     return sorted(tuple(round(v) for v in d.box_px) for d in result.scene.detections)
 
 
+def see_all(frames: list[np.ndarray], plugin: DetectionPlugin | None = None) -> list[Detected]:
+    """Frame by frame, each with what the one before left."""
+    plugin = plugin or DetectionPlugin(detector=FindsWhite())
+    memory, results = None, []
+    for number, frame in enumerate(frames):
+        context: Context = {} if memory is None else {"previous": memory}
+        results.append(answer(refine(plugin, seen(frame, number), context=context)))
+        memory = results[-1].memory
+    return results
+
+
 def test_keeps_the_contract() -> None:
     black, dots = np.zeros((48, 64, 3), np.uint8), np.full((1, 1, 3), 9, np.uint8)
     frames = [with_squares((50, 60, 40), (400, 300, 14)), GROUND, black, dots]
@@ -130,16 +141,11 @@ def test_a_change_is_looked_at_where_it_is() -> None:
 
 def test_a_moving_thing_is_followed_without_a_look_at_every_frame() -> None:
     plugin = DetectionPlugin(DetectionConfig(min_gain=0.3), FindsWhite())
-    memory, looks, near = None, 0, 0
-    for number in range(8):
-        x = 100 + 6 * number
-        context: Context = {} if memory is None else {"previous": memory}
-        result = answer(refine(plugin, seen(with_squares((x, 200, 70)), number), context=context))
-        memory = result.memory
-        looks += result.looks if number else 0
-        near += any(abs(b[0] - x) < 20 and abs(b[1] - 200) < 20 for b in boxes(result))
-    assert near == 8
-    assert looks <= 7
+    places = range(100, 148, 6)
+    results = see_all([with_squares((x, 200, 70)) for x in places], plugin)
+    for x, result in zip(places, results, strict=True):
+        assert any(abs(b[0] - x) < 20 and abs(b[1] - 200) < 20 for b in boxes(result))
+    assert sum(result.looks for result in results[1:]) <= 7
 
 
 def test_two_cameras_share_a_plugin_and_nothing_else() -> None:
@@ -164,15 +170,6 @@ def test_another_scene_or_size_starts_anew() -> None:
     resized = answer(refine(plugin, seen(small, 2), context={"previous": first.memory}))
     assert boxes(resized) == []
     assert resized.memory.size_px == (100, 100)
-
-
-def see_all(frames: list[np.ndarray]) -> list[Detected]:
-    plugin, memory, results = DetectionPlugin(detector=FindsWhite()), None, []
-    for number, frame in enumerate(frames):
-        context: Context = {} if memory is None else {"previous": memory}
-        results.append(answer(refine(plugin, seen(frame, number), context=context)))
-        memory = results[-1].memory
-    return results
 
 
 def test_nothing_is_missed_right_after_a_cut_or_a_black_camera() -> None:
@@ -218,13 +215,11 @@ def test_a_constant_frame_finds_nothing_and_halts_at_once(level: int) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (3, 2), (33, 33), (540, 1920)])
 def test_frames_of_any_size(shape: tuple[int, int]) -> None:
-    plugin = DetectionPlugin(DetectionConfig(max_crops=4), FindsWhite())
-    memory = None
-    for number in range(2):
-        frame = np.full((*shape, 3), 40, np.uint8)
+    frames = [np.full((*shape, 3), 40, np.uint8) for _ in range(2)]
+    for number, frame in enumerate(frames):
         frame[number % shape[0] :: 3] = 200
-        context: Context = {} if memory is None else {"previous": memory}
-        memory = answer(refine(plugin, seen(frame, number), context=context)).memory
+    plugin = DetectionPlugin(DetectionConfig(max_crops=4), FindsWhite())
+    assert all(found.memory.size_px == shape[::-1] for found in see_all(frames, plugin))
 
 
 @pytest.mark.parametrize(
@@ -249,15 +244,12 @@ def test_people_are_found_on_a_real_video() -> None:
 
     plugin = DetectionPlugin(DetectionConfig(str(MODEL), max_crops=0))
     capture = cv2.VideoCapture(str(VIDEO))
-    memory, people = None, []
-    for number in range(3):
-        _, bgr = capture.read()
-        frame = np.ascontiguousarray(bgr[..., ::-1])
-        context: Context = {} if memory is None else {"previous": memory}
-        result = answer(refine(plugin, seen(frame, number), context=context))
-        memory = result.memory
-        people.append([d for d in result.scene.detections if d.label == "person"])
+    frames = [np.ascontiguousarray(capture.read()[1][..., ::-1]) for _ in range(3)]
     capture.release()
+    people = [
+        [found for found in result.scene.detections if found.label == "person"]
+        for result in see_all(frames, plugin)
+    ]
     assert all(len(found) >= 3 for found in people)
     for found in people[-1]:
         left, top, right, bottom = found.box_px

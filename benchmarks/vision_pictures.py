@@ -54,7 +54,7 @@ def choose(images: Path, train: Path | None, limit: int, seed: int) -> Chosen:
     if len(scored) < len(pictures):
         note += f", without {len(pictures) - len(scored)} that are among those of {told(folder)}"
     if not scored:
-        raise ConfigError(f"--images {images}: no picture in it was held out from training")
+        raise ConfigError(f"--images {told(images)}: no picture in it was held out from training")
     if limit and limit < len(scored):
         picks = np.random.default_rng(seed).permutation(len(scored))[:limit]
         note = f"drawn from {len(scored)}, {note}"
@@ -69,10 +69,11 @@ def told(folder: Path) -> str:
 
 def _pictures_in(folder: Path, option: str) -> list[Path]:
     if not folder.is_dir():
-        raise ConfigError(f"{option} {folder} is no folder; give one that holds pictures")
+        raise ConfigError(f"{option} {told(folder)} is no folder; give one that holds pictures")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
     if not found:
-        raise ConfigError(f"{option} {folder} holds no pictures ({', '.join(sorted(_SUFFIXES))})")
+        suffixes = ", ".join(sorted(_SUFFIXES))
+        raise ConfigError(f"{option} {told(folder)} holds no pictures ({suffixes})")
     return found
 
 

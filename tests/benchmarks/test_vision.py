@@ -139,6 +139,9 @@ def test_a_folder_is_told_as_the_user_named_it_and_the_default_from_the_project_
     monkeypatch.setattr(vision_pictures, "IMAGES", tmp_path / "all")
     unnamed = choose(tmp_path / "all", None, 0, 0)
     assert unnamed.note == "the eighth of ../all that was held out"
+    monkeypatch.setattr(vision_pictures, "IMAGES", tmp_path / "none")
+    with pytest.raises(ConfigError, match=r"--images \.\./none is no folder"):
+        choose(vision_pictures.IMAGES, None, 0, 0)
 
 
 # Baselines.

@@ -12,6 +12,8 @@ import pytest
 from models.detection import Boxes, Region
 from models.detection.boxes import NONE
 from plugins.detection import Detected, DetectionConfig, DetectionPlugin
+from plugins.detection_belief import believed
+from plugins.detection_memory import NOTHING, Things, View
 from sage.irp import ConfigError, Context, HaltReason, Outcome, PluginError, check_plugin, refine
 from sage.values import Frame, Observation
 
@@ -229,6 +231,40 @@ def test_frames_of_any_size(shape: tuple[int, int]) -> None:
 def test_what_is_no_picture_is_refused(rgb: np.ndarray) -> None:
     outcome = refine(DetectionPlugin(detector=FindsWhite()), seen(rgb))
     assert isinstance(outcome.error, PluginError)
+
+
+def seen_again(score: float, base: Things, age: int = 0) -> Things:
+    """What is believed of a thing after a look that gives it this score, or a carried one."""
+    found = Boxes(np.array([[5, 5, 25, 25]], np.float32), np.array([score], np.float32), ONE)
+    view = View(found, np.zeros((4, 4), np.uint8), age, 0.0)
+    region = Region(0, 0, 100, 100, True)
+    return believed(base, (region,), (view,), threshold=0.5, margin=0.1, pace=0.5, least=0.25)
+
+
+ONE = np.zeros(1, np.int64)
+
+
+def test_beliefs_do_not_flicker_at_the_threshold() -> None:
+    assert seen_again(0.52, NOTHING).shown.tolist() == [True], "at first the threshold decides"
+    known = seen_again(0.8, NOTHING)
+    falling = seen_again(0.3, known)
+    assert falling.boxes.scores[0] == pytest.approx(0.55), "a look moves a score by its pace"
+    assert falling.shown.tolist() == [True]
+    lower = seen_again(0.35, falling)
+    assert lower.boxes.scores[0] == pytest.approx(0.45)
+    assert lower.shown.tolist() == [True], "what was reported stays down to the margin"
+    gone = seen_again(0.3, lower)
+    assert gone.shown.tolist() == [False]
+    back = seen_again(0.7, gone)
+    assert back.boxes.scores[0] == pytest.approx(0.5375)
+    assert back.shown.tolist() == [False], "and comes back above it only"
+
+
+def test_a_carried_view_moves_no_score_and_a_look_counts_for_the_frames_without_one() -> None:
+    known = seen_again(0.8, NOTHING)
+    assert seen_again(0.3, known, age=1).boxes.scores[0] == pytest.approx(0.8)
+    waited = Things(known.boxes, known.shown, known.unseen, np.full(1, 3))
+    assert seen_again(0.4, waited).boxes.scores[0] == pytest.approx(0.45)
 
 
 def test_settings_are_checked() -> None:

@@ -25,6 +25,13 @@ class Letterbox:
     width_px: int
     height_px: int
 
+    def inside(self) -> tuple[slice, slice]:
+        """Rows and columns of the network's picture that show the camera's, not bars around it."""
+        height = max(round(self.height_px * self.scale), 1)
+        width = max(round(self.width_px * self.scale), 1)
+        top, left = int(self.top_px), int(self.left_px)
+        return slice(top, top + height), slice(left, left + width)
+
     def column_to_source(self, column_px: float) -> float:
         """A column of the network's picture as one of the camera's (it may lie outside)."""
         return (column_px - self.left_px) / self.scale
@@ -52,20 +59,18 @@ def missing_in(missing: npt.NDArray[np.bool_], letterbox: Letterbox) -> npt.NDAr
     wanted = (letterbox.height_px, letterbox.width_px)
     if not isinstance(missing, np.ndarray) or missing.dtype != bool or missing.shape != wanted:
         raise ValueError(
-            f"missing must be bool of the picture's shape {wanted}, "
-            f"got {getattr(missing, 'dtype', type(missing).__name__)} {np.shape(missing)}"
+            f"missing must be bool of the picture's shape {wanted}, got {_told(missing)}"
         )
     if wanted == (INPUT_PX, INPUT_PX):
         return missing
     import cv2
 
     out = np.zeros((INPUT_PX, INPUT_PX), bool)
-    left, top = int(letterbox.left_px), int(letterbox.top_px)
-    width = max(round(letterbox.width_px * letterbox.scale), 1)
-    height = max(round(letterbox.height_px * letterbox.scale), 1)
+    rows, columns = letterbox.inside()
+    size = (columns.stop - columns.start, rows.stop - rows.start)
     method = cv2.INTER_AREA if letterbox.scale < 1.0 else cv2.INTER_LINEAR
-    part = cv2.resize(missing.astype(np.float32), (width, height), interpolation=method)
-    out[top : top + height, left : left + width] = part > 0.0
+    part = cv2.resize(missing.astype(np.float32), size, interpolation=method)
+    out[rows, columns] = part > 0.0
     return out
 
 
@@ -74,9 +79,15 @@ def letterboxed(rgb: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Lett
 
     ValueError if it is no such picture.
     """
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
+    if (
+        not isinstance(rgb, np.ndarray)
+        or rgb.dtype != np.uint8
+        or rgb.ndim != 3
+        or rgb.shape[2] != 3
+        or 0 in rgb.shape
+    ):
         raise ValueError(
-            f"a picture must be uint8 of shape (height, width, 3), got {rgb.dtype} {rgb.shape}"
+            f"a picture must be an array, uint8 of shape (height, width, 3), got {_told(rgb)}"
         )
     height, width = rgb.shape[:2]
     if (height, width) == (INPUT_PX, INPUT_PX):
@@ -92,3 +103,10 @@ def letterboxed(rgb: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], Lett
         rgb, (inner_width, inner_height), interpolation=method
     )
     return out, Letterbox(scale, float(left), float(top), width, height)
+
+
+def _told(value: object) -> str:
+    """What somebody gave instead of an array."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    return f"a {type(value).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from models.vision.evaluate import (
     same_place,
     thumbnail_vector,
 )
+from models.vision.halting import remaining_db
 from models.vision.layout import STEPS
 from models.vision.reading import Found
 from models.vision.tracing import latency_ms, refine_frame
@@ -147,14 +149,17 @@ def graphs() -> dict:
     return artifacts.backends()
 
 
-def test_a_refinement_is_traced_as_the_plugin_makes_it(graphs: dict) -> None:
+@pytest.mark.parametrize("hole_px", [(60, 80), (180, 190)])
+def test_a_refinement_is_traced_as_the_plugin_makes_it(
+    graphs: dict, hole_px: tuple[int, int]
+) -> None:
     from plugins.vision import VisionPlugin
     from sage.values import Frame, Observation
 
     rng = np.random.default_rng(0)
     picture = np.repeat(np.repeat(rng.integers(0, 256, (14, 14, 3), np.uint8), 16, 0), 16, 1)
     missing = np.zeros((224, 224), bool)
-    missing[30:90, 100:180] = True
+    missing[30 : 30 + hole_px[0], 20 : 20 + hole_px[1]] = True
     trace = refine_frame(graphs, picture, missing)
     plugin = VisionPlugin()
     observation = Observation("test", "camera", 0.0, 0, Frame(picture, None, missing))
@@ -162,7 +167,21 @@ def test_a_refinement_is_traced_as_the_plugin_makes_it(graphs: dict) -> None:
     for step in range(STEPS + 1):
         np.testing.assert_allclose(trace.latents[step], state.latent, atol=1e-4)
         assert trace.errors[step, 0] == pytest.approx(plugin.energy(state), rel=1e-4)
+        remaining = remaining_db(trace.errors[step])
+        assert remaining == pytest.approx(state.remaining_db, rel=1e-4, abs=1e-6)
         state = plugin.step(state)
+
+
+def test_a_refiner_that_does_nothing_is_traced_to_the_end(graphs: dict) -> None:
+    def stays(inputs: dict) -> dict:
+        return {**graphs["step"].infer(inputs), "next_latent": inputs["latent"]}
+
+    idle = {**graphs, "step": SimpleNamespace(infer=stays)}
+    picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    trace = refine_frame(idle, picture, steps=6)
+    assert len(trace.latents) == len(trace.errors) == 7
+    assert all(latent is trace.latents[0] for latent in trace.latents)
+    assert (trace.errors == trace.errors[0]).all()
 
 
 def test_every_graph_is_timed(graphs: dict) -> None:

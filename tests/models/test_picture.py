@@ -51,11 +51,21 @@ def test_focal_length_scales_with_the_picture() -> None:
         np.zeros((4, 4, 4), np.uint8),
         np.zeros((4, 4, 3), np.float32),
         np.zeros((0, 4, 3), np.uint8),
+        [[[0, 0, 0]]],
+        None,
     ],
 )
 def test_no_picture(rgb: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="uint8 of shape"):
+    with pytest.raises(ValueError, match=r"uint8 of shape \(height, width, 3\), got "):
         letterboxed(rgb)
+
+
+@pytest.mark.parametrize("shape", [(576, 768), (768, 576), (100, 50), (224, 224), (1, 1), (3, 900)])
+def test_what_lies_inside_is_the_picture_and_nothing_of_the_bars(shape: tuple[int, int]) -> None:
+    picture, box = letterboxed(np.zeros((*shape, 3), np.uint8))
+    shown = np.zeros((224, 224), bool)
+    shown[box.inside()] = True
+    np.testing.assert_array_equal(shown, (picture == 0).all(-1))
 
 
 def test_missing_pixels_of_a_picture_of_native_size_stay_as_they_are() -> None:

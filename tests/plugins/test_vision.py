@@ -12,8 +12,11 @@ import numpy as np
 import onnx
 import pytest
 
+from models.backends import OnnxRuntimeBackend
 from models.vision import artifacts
 from models.vision.degradation import degrade
+from models.vision.halting import FLAT_STEPS
+from models.vision.judgement import PRIOR_ERROR
 from models.vision.layout import EMBEDDING, STEPS
 from plugins.vision import VisionConfig, VisionPlugin, VisionState
 from sage.describing import describe
@@ -165,6 +168,62 @@ def test_a_refiner_that_does_nothing_is_stuck_and_saves_nothing(
     assert np.mean(fallen) < 0.85 * np.mean(kept), "its energy must stay high"
 
 
+class Fidget:
+    """A step graph of which only the error head is real: it moves the latent by a little noise."""
+
+    def __init__(self, idle: OnnxRuntimeBackend, size: float) -> None:
+        self._idle, self._size, self.cost_s = idle, np.float32(size), idle.cost_s
+
+    def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        out = self._idle.infer(inputs)
+        rng = np.random.default_rng(int(inputs["step"]))
+        noise = rng.standard_normal(inputs["latent"].shape, np.float32)
+        return {**out, "next_latent": inputs["latent"] + self._size * noise}
+
+
+@pytest.fixture(scope="module")
+def idle_graph() -> OnnxRuntimeBackend:
+    weights = step_graph(lambda name, w: np.zeros_like(w))
+    return artifacts.backends(weights)["step"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("noise50", 1e-6), ("noise50", 1e-3), ("noise50", 1e-2), ("holes", 1e-6)]
+)
+def test_a_refiner_that_fidgets_is_stuck_and_saves_nothing(
+    vision: VisionPlugin,
+    views: list,
+    idle_graph: OnnxRuntimeBackend,
+    kind: str,
+    size: float,
+) -> None:
+    fidget = VisionPlugin()
+    fidget._step = Fidget(idle_graph, size)  # type: ignore[assignment]
+    kept, fallen = [], []
+    for index, view in enumerate(views[:5]):
+        observation = degraded(view.rgb, kind, index)
+        outcome = refine(fidget, observation)
+        assert outcome.reason is HaltReason.STUCK, outcome.trajectory
+        assert outcome.trajectory.saved_steps == 0
+        last = states_of(fidget, observation, STEPS)[-1]
+        assert last.steps == FLAT_STEPS, "it goes on where nothing comes of it"
+        assert last.remaining_db > 10.0 * fidget._tolerance_db, "no hope was fulfilled"
+        if kind == "noise50":  # no two looks at the same place: all of the frame was tried
+            assert last.visits.min() == 1
+        kept.append(last.energy)
+        fallen.append(vision.energy(states_of(vision, observation, STEPS)[-1]))
+    if kind == "noise50":
+        assert np.mean(fallen) < 0.85 * np.mean(kept), "its energy must stay high"
+
+
+def test_steps_that_refine_give_something(vision: VisionPlugin, views: list) -> None:
+    for index, view in enumerate(views[:4]):
+        for kind in ("noise50", "blur", "holes"):
+            for state in states_of(vision, degraded(view.rgb, kind, index), 4):
+                np.testing.assert_array_equal(state.gave, state.visits)
+                assert state.idle == 0
+
+
 def test_a_refiner_of_random_weights_does_not_look_like_a_good_one(
     vision: VisionPlugin, views: list
 ) -> None:
@@ -246,6 +305,50 @@ def test_a_frame_of_which_nothing_came_holds_nothing(vision: VisionPlugin) -> No
     assert all(math.isfinite(energy) for energy in outcome.trajectory.energies)
 
 
+@pytest.mark.parametrize("shape", [(224, 224), (480, 640)])
+def test_the_energy_of_a_frame_of_which_nothing_came_says_so(
+    vision: VisionPlugin, views: list, shape: tuple[int, int]
+) -> None:
+    outcome = refine(
+        vision, seen(np.zeros((*shape, 3), np.uint8), None, missing=np.ones(shape, bool))
+    )
+    for energy in outcome.trajectory.energies:
+        assert energy == pytest.approx(PRIOR_ERROR, rel=0.01)
+    assert outcome.trajectory.steps == 1, "nothing is to be won"
+    if shape == (224, 224):
+        off = [np.square(view.rgb / 255.0 - 0.5).mean() for view in views]
+        assert 0.5 < PRIOR_ERROR / np.mean(off) < 2.0
+
+
+@pytest.mark.parametrize("part", [0.5, 0.7, 0.9])
+def test_the_energy_of_a_frame_that_is_mostly_missing_is_its_error(
+    vision: VisionPlugin, shared_data: Path, part: float
+) -> None:
+    paths = sorted((shared_data / "images").glob("*.jpg"))[7::80]
+    corner = math.isqrt(round((1.0 - part) * 224**2))
+    missing = np.ones((224, 224), bool)
+    missing[:corner, :corner] = False
+    energies, errors = [], []
+    for path in paths:
+        rgb = cv2.resize(cv2.imread(str(path)), (224, 224), interpolation=cv2.INTER_AREA)
+        rgb = np.ascontiguousarray(rgb[:, :, ::-1])
+        state = states_of(vision, seen(rgb, None, missing), 4)[-1]
+        energies.append(state.energy)
+        errors.append(true_error(vision, state, rgb))
+    assert np.mean(energies) == pytest.approx(np.mean(errors), rel=0.4)
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (100, 300)])
+def test_the_energy_of_a_dark_picture_does_not_rise_for_nothing(
+    vision: VisionPlugin, shape: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    for top in (1, 6):
+        rgb = rng.integers(0, top, (*shape, 3), np.uint8)
+        energies = [state.energy for state in states_of(vision, seen(rgb, None), STEPS)]
+        assert (np.diff(energies) <= 0.0).all(), energies
+
+
 def test_missing_pixels_of_a_larger_picture(vision: VisionPlugin, views: list) -> None:
     large = cv2.resize(views[0].rgb, (448, 336), interpolation=cv2.INTER_AREA)
     missing = np.zeros((336, 448), bool)
@@ -264,7 +367,7 @@ def test_missing_pixels_of_a_larger_picture(vision: VisionPlugin, views: list) -
         (np.zeros((100, 100), bool), r"\(224, 224\), got bool \(100, 100\)"),
         (np.zeros((224, 224, 3), bool), r"got bool \(224, 224, 3\)"),
         (np.zeros((224, 224), np.uint8), r"must be bool .*got uint8"),
-        ([[True]], r"got list"),
+        ([[True]], r"got a list"),
     ],
 )
 def test_a_mask_that_is_none_is_a_plugin_error(
@@ -400,22 +503,61 @@ def test_confidence_floor_of_the_user_counts(views: list) -> None:
     [
         None,
         Observation("test", "speech", 0.0, 0, "hello"),
-        Observation("test", "camera", 0.0, 0, Frame(np.zeros((4, 4), np.uint8))),
     ],
 )
-def test_no_picture_is_a_plugin_error(vision: VisionPlugin, observation: object) -> None:
-    with pytest.raises(PluginError, match="vision"):
+def test_no_observation_of_a_frame_is_a_plugin_error(
+    vision: VisionPlugin, observation: object
+) -> None:
+    with pytest.raises(PluginError, match="vision needs an Observation of a Frame, got"):
         vision.init_state(observation, {})
+
+
+@pytest.mark.parametrize(
+    ("rgb", "says"),
+    [
+        (np.zeros((4, 4), np.uint8), r"uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"uint8 \(4, 4, 4\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"uint8 \(0, 4, 3\)"),
+        (np.full((4, 4, 3), math.nan, np.float32), r"float32 \(4, 4, 3\)"),
+        (np.zeros((4, 4, 3), bool), r"bool \(4, 4, 3\)"),
+        (np.full((4, 4, 3), None), r"object \(4, 4, 3\)"),
+        ([[[0, 0, 0]]], "a list"),
+        (None, "a NoneType"),
+        ("picture.png", "a str"),
+    ],
+)
+def test_no_picture_is_a_plugin_error(vision: VisionPlugin, rgb: object, says: str) -> None:
+    with pytest.raises(PluginError, match=rf"vision: a picture must be .*uint8.*, got {says}$"):
+        vision.init_state(seen(rgb), {})  # type: ignore[arg-type]
+
+
+def test_a_mirrored_view_of_an_array_is_a_picture(vision: VisionPlugin, views: list) -> None:
+    for rgb in (views[0].rgb, np.repeat(views[0].rgb, 2, 0)):
+        mirrored = vision.init_state(seen(rgb[::-1, ::-1, ::-1]), {})
+        copied = vision.init_state(seen(np.ascontiguousarray(rgb[::-1, ::-1, ::-1])), {})
+        np.testing.assert_array_equal(mirrored.latent, copied.latent)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"max_steps": 0}, r"max_steps 0 must be in \[1, 20\]"),
-        ({"tolerance_db": -0.1}, r"tolerance_db -0\.1 must be in \[0, 40\]"),
-        ({"slope_eps": 1.5}, r"slope_eps 1\.5"),
-        ({"threads": 0}, "threads 0"),
-        ({"min_confidence": 1.0}, r"min_confidence 1\.0 must be in \(0, 1\)"),
+        ({"max_steps": 0}, r"max_steps 0 must be a whole number in \[1, 20\]"),
+        ({"max_steps": 21}, r"max_steps 21 must be a whole number in \[1, 20\]"),
+        ({"max_steps": 2.5}, r"max_steps 2\.5 must be a whole number"),
+        ({"max_steps": True}, "max_steps True must be a whole number"),
+        ({"max_steps": "8"}, "max_steps '8' must be a whole number"),
+        ({"threads": 0}, r"threads 0 must be a whole number in \[1, 64\]"),
+        ({"threads": 65}, "threads 65 must be"),
+        ({"threads": True}, "threads True must be a whole number"),
+        ({"threads": 1.0}, r"threads 1\.0 must be a whole number"),
+        ({"tolerance_db": -0.1}, r"tolerance_db -0\.1 must be a number in \[0, 40\]"),
+        ({"tolerance_db": math.nan}, "tolerance_db nan must be"),
+        ({"tolerance_db": False}, "tolerance_db False must be a number"),
+        ({"slope_eps": 1.5}, r"slope_eps 1\.5 must be a number in \[0, 1\)"),
+        ({"slope_eps": None}, "slope_eps None must be a number"),
+        ({"slope_eps": math.nan}, "slope_eps nan must be"),
+        ({"min_confidence": 1.0}, r"min_confidence 1\.0 must be a number in \(0, 1\)"),
+        ({"min_confidence": "0.5"}, r"min_confidence '0\.5' must be a number"),
     ],
 )
 def test_settings_out_of_range(change: dict, message: str) -> None:

@@ -8,6 +8,7 @@ from models.vision import evaluate as ev
 from models.vision.degradation import KINDS
 from models.vision.layout import SLOTS, STEPS
 from models.vision.restoration import RATED, TOLD
+from models.vision.settings import STAGES
 
 
 def _number(value: float | None, form: str) -> str:
@@ -54,7 +55,7 @@ def card_text(card: dict[str, Any]) -> str:
 def _training(card: dict[str, Any]) -> list[str]:
     training, figures = card["training"], card["figures"]
     views, test = training["views"], training["test_views"]
-    cycles = [(stage, training[stage]["cycle"]) for stage in ("latent", "reader", "judge")]
+    cycles = [(stage, training[stage]["cycle"]) for stage in STAGES]
     told = ", ".join(
         f"{stage} {cycle['iterations']:,} batches of {cycle['batch']}" for stage, cycle in cycles
     )

@@ -19,6 +19,7 @@ from models.vision.layout import (
     OBSERVED_COMPONENTS,
     THOUGHT_CHANNELS,
 )
+from models.vision.level import loudness
 from models.vision.lightweight_vae import ERROR_SCALE, LightweightVAE
 
 _FINE, _MIDDLE, _TOLD = 32, 64, 96
@@ -72,8 +73,7 @@ class ErrorHead(nn.Module):
 
         A patch alone does not say whether it is smooth or smeared; the spectrum of the frame does.
         """
-        energy = (observed * self.scale_seen.square()).square().mean((2, 3))
-        told: Tensor = self.tell(0.3 * torch.log(energy.float() + 1e-6) + 1.5)
+        told: Tensor = self.tell(loudness(observed, self.scale_seen))
         return told
 
     def forward(

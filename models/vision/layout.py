@@ -31,6 +31,8 @@ MISSING_CHANNELS: Final = 16
 THOUGHT_CHANNELS: Final = 48
 #: Numbers that tell the error head how loud each component is over the whole frame.
 CONTEXT: Final = 64
+#: Factors on the errors expected of a frame: where it was not looked at, and where it was.
+LEVELS: Final = 2
 #: Numbers in the embedding of a scene.
 EMBEDDING: Final = 128
 SUBCELLS: Final = 2

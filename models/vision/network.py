@@ -10,12 +10,14 @@ from models.vision.glance import Glance
 from models.vision.judge import ErrorHead
 from models.vision.latent_refiner import LatentRefiner
 from models.vision.layout import (
+    CONTEXT,
     DRAWN_COMPONENTS,
     INPUT_PX,
     OBSERVED_COMPONENTS,
     PATCH_PX,
     PATCHES,
 )
+from models.vision.level import FrameLevel, loudness, spectrum
 from models.vision.lightweight_vae import LightweightVAE, PatchBasis
 from models.vision.reader import SceneReader
 
@@ -29,6 +31,7 @@ class VisionModel(nn.Module):
         self.glance = Glance()
         self.refiner = LatentRefiner()
         self.judge = ErrorHead()
+        self.level = FrameLevel()
         self.reader = SceneReader()
 
 
@@ -73,8 +76,8 @@ class EncodeGraph(nn.Module):
         self, frame: Tensor, missing: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """(N, 224, 224, 3) uint8 and what is missing of it, (N, 16, 28, 28), to the latent, the
-        observed components, the glance, the context and the expected squared errors
-        (N, 2, 28, 28)."""
+        observed components, the glance, the context with the levels (N, 66) and the expected
+        squared errors (N, 2, 28, 28)."""
         count = frame.shape[0]
         rows = frame.reshape(count, PATCHES, PATCH_PX, PATCHES, 3 * PATCH_PX)
         patches = rows.permute(0, 1, 3, 2, 4).reshape(count, PATCHES * PATCHES, -1).float()
@@ -82,9 +85,12 @@ class EncodeGraph(nn.Module):
         observed = components.transpose(1, 2).reshape(count, -1, PATCHES, PATCHES)
         latent = self.model.vae.encoder(observed)
         glance = self.model.glance(patches / 127.5 - 1.0, missing)
-        context = self.model.judge.context(observed)
-        errors = torch.exp(self.model.judge.before(observed, missing, glance, context))
-        return latent, observed, glance, context, errors
+        judge = self.model.judge
+        context = judge.context(observed)
+        level = self.model.level(spectrum(loudness(observed, judge.scale_seen), missing))
+        errors = torch.exp(judge.before(observed, missing, glance, context))
+        errors = errors * level[:, :1, None, None]
+        return latent, observed, glance, torch.cat([context, level], 1), errors
 
 
 class StepGraph(nn.Module):
@@ -112,8 +118,9 @@ class StepGraph(nn.Module):
         (N, 2, 16, 16), now and at the end, of the window."""
         refiner = self.model.refiner
         latent, thought = refiner(latent, thought, observed, missing, step)
-        judged = self.model.judge(refiner.said(latent), observed, missing, glance, context)
-        return latent, thought, torch.exp(judged)
+        told, level = context[:, :CONTEXT], context[:, -1:, None, None]
+        judged = self.model.judge(refiner.said(latent), observed, missing, glance, told)
+        return latent, thought, torch.exp(judged) * level
 
 
 class DecodeGraph(nn.Module):

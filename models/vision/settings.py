@@ -10,8 +10,9 @@ from typing import Final
 from models.vision.layout import STEPS
 from sage.irp.errors import ConfigError
 
-#: In this order; the reader and the judge both learn on the finished latent stage.
-STAGES: Final = ("latent", "reader", "judge")
+#: In this order; the reader and the judge both learn on the finished latent stage, the level on
+#: the judge.
+STAGES: Final = ("latent", "reader", "judge", "level")
 #: Kinds of degradation, and how often each is learned from.
 _SHARES: Final = (
     ("clean", 0.18),
@@ -33,6 +34,17 @@ _JUDGED_SHARES: Final = (
     ("blur", 0.22),
     ("holes", 0.22),
     ("rows", 0.11),
+)
+#: Frames whose level is hard to tell: blur from smoothness, noise from texture.
+_LEVEL_SHARES: Final = (
+    ("clean", 0.08),
+    ("noise25", 0.07),
+    ("noise50", 0.14),
+    ("dark25", 0.05),
+    ("dark50", 0.09),
+    ("blur", 0.32),
+    ("holes", 0.15),
+    ("rows", 0.1),
 )
 
 
@@ -199,12 +211,45 @@ class JudgeStage:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelStage:
+    """The frames' levels, on what the finished error head says of many frames.
+
+    Attributes:
+        frames: refined once and kept; ``saved_every`` so many.
+        steps: after these their errors are held against what is expected.
+        view_share, shares: as in the latent stage.
+        delta: from this difference of logarithms on it weighs linearly.
+    """
+
+    cycle: Cycle = Cycle(16_000, 256, 2e-3, 0.3, 5e-2, clip=5.0)
+    frames: int = 24_000
+    saved_every: int = 2_000
+    steps: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 8, 10)
+    view_share: float = 0.1
+    shares: tuple[tuple[str, float], ...] = _LEVEL_SHARES
+    delta: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.saved_every < 1:
+            raise ConfigError(
+                f"frames {self.frames} and saved_every {self.saved_every} must be 1 or more"
+            )
+        if not self.steps or not all(0 <= step <= STEPS for step in self.steps):
+            raise ConfigError(f"steps {self.steps} must be in [0, {STEPS}]")
+        if abs(sum(share for _, share in self.shares) - 1.0) > 1e-6:
+            raise ConfigError(f"shares {self.shares} must add up to 1")
+        if not self.delta > 0.0:
+            raise ConfigError(f"delta {self.delta} must be positive")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """How the model is trained; its hash is in the card."""
 
     latent: LatentStage = LatentStage()
     reader: ReaderStage = ReaderStage()
     judge: JudgeStage = JudgeStage()
+    level: LevelStage = LevelStage()
     average_decay: float = 0.998
     seed: int = 1
 
@@ -218,6 +263,7 @@ class TrainConfig:
             "latent": self.latent.cycle,
             "reader": self.reader.cycle,
             "judge": self.judge.cycle,
+            "level": self.level.cycle,
         }
         return cycles[stage]
 
@@ -229,7 +275,7 @@ class TrainConfig:
     @property
     def digest(self) -> str:
         """Short hash of these settings."""
-        return self.digest_until("judge", "reader")
+        return self.digest_until("reader", "judge", "level")
 
     def digest_until(self, *stages: str) -> str:
         """Short hash of what the weights depend on after these stages (and the first)."""
@@ -253,4 +299,9 @@ def scaled(config: TrainConfig, factor: float) -> TrainConfig:
         latent=replace(config.latent, cycle=longer(config.latent.cycle)),
         reader=replace(config.reader, cycle=longer(config.reader.cycle)),
         judge=replace(config.judge, cycle=longer(config.judge.cycle)),
+        level=replace(
+            config.level,
+            cycle=longer(config.level.cycle),
+            frames=max(round(factor * config.level.frames), 1),
+        ),
     )

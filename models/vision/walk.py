@@ -51,8 +51,8 @@ class Walk:
         parts = (self.latent, self._thought, self.observed, self.missing)
         number = torch.tensor(self.steps)
         latent, thought = self._refiner(*(cut_windows(p, self.windows) for p in parts), number)
-        self.latent = _pasted(self.latent, latent, self.windows)
-        self._thought = _pasted(self._thought, thought, self.windows)
+        self.latent = paste_windows(self.latent, latent, self.windows)
+        self._thought = paste_windows(self._thought, thought, self.windows)
         self.steps += 1
         return self.latent
 
@@ -87,7 +87,8 @@ def cut_windows(values: Tensor, windows: list[tuple[int, int]]) -> Tensor:
     return torch.stack(parts)
 
 
-def _pasted(values: Tensor, parts: Tensor, windows: list[tuple[int, int]]) -> Tensor:
+def paste_windows(values: Tensor, parts: Tensor, windows: list[tuple[int, int]]) -> Tensor:
+    """A copy of values (N, C, 7, 7) or (N, C, 28, 28) with these windows of them replaced."""
     out = values.to(parts.dtype, copy=True)
     for index, at in enumerate(windows):
         rows, columns = _slices(values, at)

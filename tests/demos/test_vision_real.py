@@ -78,8 +78,8 @@ def test_a_video_of_the_apartment_is_written(tmp_path: Path) -> None:
         (["file:no_such.mp4"], "no_such.mp4"),
         (["--out", "seen.gif"], "must end in .png or .mp4"),
         (["--frames", "0"], "--frames must be at least 1, got 0"),
-        (["--max-steps", "21"], "max_steps 21 must be in"),
-        (["--tolerance-db", "-1"], "tolerance_db -1.0 must be in"),
+        (["--max-steps", "21"], "max_steps 21 must be a whole number in"),
+        (["--tolerance-db", "-1"], "tolerance_db -1.0 must be a number in"),
         (["--noise", "300"], "--noise must be in [0, 255], got 300"),
     ],
 )

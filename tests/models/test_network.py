@@ -33,7 +33,7 @@ from models.vision.network import (
     patches_of,
 )
 from models.vision.observing import missing_cells
-from models.vision.walk import Walk, refined
+from models.vision.walk import Walk, cut_windows, refined
 from models.vision.windows import cut
 from sage.irp import ModelError
 
@@ -182,6 +182,26 @@ def test_shipped_graphs_compute_what_the_torch_model_with_their_weights_does(
             # The basis is stored twice as float16, once for each direction.
             assert error < 5e-3, f"{name} differs by {error:.1e} of its range"
     assert np.abs(apart).max() <= 1, "but for rounding"
+
+
+def test_a_frames_level_is_a_factor_on_all_that_is_expected_of_it(frames: np.ndarray) -> None:
+    model = initial_model(frames, 0).eval()
+    inputs = (torch.from_numpy(frames[:1]), torch.zeros(1, 16, 28, 28))
+
+    def expected() -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            latent, observed, glance, context, errors = EncodeGraph(model)(*inputs)
+            whole = (latent, glance, observed, inputs[1], glance)
+            window = (cut_windows(part, [(0, 0)]) for part in whole)
+            return errors, StepGraph(model)(*window, context, torch.tensor(0))[2]
+
+    before, after = expected()
+    with torch.no_grad():
+        model.level.tell[-1].bias.copy_(torch.tensor([0.3, -0.3]))
+    louder, quieter = expected()
+    factors = torch.exp(1.5 * torch.tanh(torch.tensor([0.2, -0.2])))
+    torch.testing.assert_close(louder, before * factors[0])
+    torch.testing.assert_close(quieter, after * factors[1])
 
 
 def test_steps_beyond_the_last_trained_one_are_like_it(

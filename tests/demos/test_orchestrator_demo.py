@@ -61,7 +61,7 @@ def test_quiet_prints_the_books_alone(tmp_path: Path) -> None:
         (["--budget", "1.5"], "--budget must lie in (0, 1], got 1.5"),
         (["--policy", "fair"], "policy must be one of greedy, proportional, equal, edf"),
         (["--every", "nan"], "--every must lie in [0.1, 600], got nan"),
-        (["--vision-steps", "0"], "max_steps 0 must be in"),
+        (["--vision-steps", "0"], "max_steps 0 must be a whole number in"),
         (["--seed", "-1"], "seed"),
     ],
 )

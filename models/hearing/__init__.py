@@ -5,6 +5,17 @@ name. Nothing is loaded before it is asked for.
 """
 
 from models.hearing.activity import SileroActivity
-from models.hearing.recognisers import DEFAULT, RECOGNISERS, check_recogniser, open_recogniser
+from models.hearing.recognisers import (
+    RECOGNISERS,
+    check_recogniser,
+    default_recogniser,
+    open_recogniser,
+)
 
-__all__ = ["DEFAULT", "RECOGNISERS", "SileroActivity", "check_recogniser", "open_recogniser"]
+__all__ = [
+    "RECOGNISERS",
+    "SileroActivity",
+    "check_recogniser",
+    "default_recogniser",
+    "open_recogniser",
+]

@@ -43,6 +43,7 @@ class PocketsphinxRecogniser:
     """
 
     name = "pocketsphinx"
+    any_words = False
 
     def __init__(self, confidence: Confidence | None = None) -> None:
         self._confidence = confidence or confidence_from(load_card())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
+from models.hearing.weights import PARTS as WEIGHT_PACKAGES
 from sage.hearing.recogniser import Recogniser
 from sage.irp.errors import ConfigError
 
@@ -30,7 +32,18 @@ RECOGNISERS: Final = MappingProxyType[str, Callable[..., Recogniser]](
 )
 """Name to what makes it; it is given what follows the colon, and the options."""
 
-DEFAULT: Final = "pocketsphinx"
+SMALL: Final = "pocketsphinx"
+"""What is always installed, and light enough for any board."""
+
+
+def default_recogniser() -> str:
+    """Whisper where it and its weights are installed, PocketSphinx elsewhere. Loads nothing.
+
+    Of real people Whisper gets nearly all words, and PocketSphinx, bound to its grammar, hardly a
+    sentence; ``python -m benchmarks.hearing`` measures both.
+    """
+    needed = ("faster_whisper", *WEIGHT_PACKAGES)
+    return "whisper" if all(map(importlib.util.find_spec, needed)) else SMALL
 
 
 def check_recogniser(name: str) -> None:
@@ -44,7 +57,7 @@ def check_recogniser(name: str) -> None:
         )
 
 
-def open_recogniser(name: str = DEFAULT, **options: Any) -> Recogniser:
+def open_recogniser(name: str = SMALL, **options: Any) -> Recogniser:
     """A recogniser, ready to hear: ``pocketsphinx``, ``whisper`` or ``whisper:FOLDER``.
 
     Raises:

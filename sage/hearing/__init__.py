@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sage.clock import Clock
 from sage.hearing import microphone, silent, simulated, sound_file
-from sage.hearing.ears import Ears, EarsCounts
+from sage.hearing.counts import EarsCounts
+from sage.hearing.ears import Ears
 from sage.hearing.endpoint import EarsConfig
 from sage.hearing.recogniser import RATE_HZ, Hypothesis, Recogniser, VoiceActivity
 from sage.hearing.simulated import SimulatedMicrophone

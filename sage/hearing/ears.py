@@ -8,15 +8,16 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
 from sage.clock import Clock
-from sage.hearing.endpoint import EarsConfig, EndPointer
+from sage.hearing.continuing import Continuing
+from sage.hearing.counts import EarsCounts
+from sage.hearing.endpoint import EPS_S, EarsConfig, EndPointer
 from sage.hearing.guard import Guard
-from sage.hearing.recogniser import RATE_HZ, Hypothesis, Recogniser, VoiceActivity
+from sage.hearing.recogniser import RATE_HZ, Hypothesis, Recogniser, VoiceActivity, checked
 from sage.irp.errors import ConfigError
 from sage.telemetry.events import Dropped, Event, Heard
 from sage.values import AudioBlock, Float32Array, Observation, Utterance
@@ -35,39 +36,17 @@ _RECOGNISER = "the recogniser"
 _R = TypeVar("_R")
 
 
-@dataclass(frozen=True, slots=True)
-class EarsCounts:
-    """What the ears did so far.
-
-    Attributes:
-        blocks: blocks of voice activity that were listened to.
-        overflow_samples: samples lost because the worker was more than the backlog behind.
-        overflows: how often that happened; losses in a row count once.
-        utterances: delivered, the empty ones among them.
-        empty: delivered without words.
-        rejected: too short to be speech.
-        errors: what voice activity, the recogniser and the consumer raised.
-        heard_s: how much sound they listened to.
-        peak: its loudest sample, in [0, 1].
-    """
-
-    blocks: int = 0
-    overflow_samples: int = 0
-    overflows: int = 0
-    utterances: int = 0
-    empty: int = 0
-    rejected: int = 0
-    errors: int = 0
-    heard_s: float = 0.0
-    peak: float = 0.0
-
-
 class Ears:
     """Takes utterances out of consecutive audio blocks and has them recognised.
 
     The recogniser is fed while somebody speaks, so that little is left to do at the end. Where it
     fails, the utterance is delivered without words and the ears live on; where it keeps failing
     they are unhealthy for a while and deliver all speech without words.
+
+    A short pause ends a whole command, and people pause within one. So speech that goes on soon
+    after is heard together with what came before, by a recogniser that takes any words, and
+    delivered again as a whole: an utterance that begins when the one before it began replaces it.
+    "Stop" is delivered alone.
 
     In real time one thread listens, which also ends what nothing follows: a microphone that went
     away, a file at its end. With ``synchronous`` all is done inside ``take``, and ``flush`` ends
@@ -100,6 +79,7 @@ class Ears:
         self._rest = np.empty(0, np.float32)  # of a block for voice activity
         self._heard_s: float | None = None  # up to when all was heard
         self._paused_text: str | None = None  # what it was when the pause began
+        self._continuing = Continuing(self._config)
         self._source = ""
         self._sequence = 0
         self._resting = False  # the recogniser is left alone in this utterance
@@ -278,10 +258,11 @@ class Ears:
         began = self._pointer.hear(probability, ended_s - len(block) / RATE_HZ, ended_s)
         if not self._pointer.speaking:
             self._preroll.append(block)
+            self._continuing.wait(block, ended_s)
             return
         if began:
             self._begin()
-        self._ask(lambda: self._recogniser.feed(block), None)
+        self._feed(block)
         if self._is_over(ended_s):
             self._end()
 
@@ -303,19 +284,32 @@ class Ears:
         before = np.concatenate(self._preroll) if self._preroll else None
         self._preroll.clear()
         self._ask(self._recogniser.begin, None)
+        earlier = self._continuing.begin()
+        if earlier:
+            before = np.concatenate(earlier)
         if before is not None:
-            self._ask(lambda: self._recogniser.feed(before), None)
+            self._feed(before)
+
+    def _feed(self, samples: Float32Array) -> None:
+        if self._may_continue:
+            self._continuing.hear(samples)
+        self._ask(lambda: self._recogniser.feed(samples), None)
+
+    @property
+    def _may_continue(self) -> bool:
+        return self._config.continue_s > 0 and getattr(self._recogniser, "any_words", False)
 
     def _is_over(self, now_s: float) -> bool:
         config, pointer = self._config, self._pointer
-        if pointer.too_long(now_s) or pointer.silent(now_s, config.pause_s):
+        heard_s = now_s - self._continuing.began_s(pointer.began_s)
+        if heard_s >= config.max_utterance_s - EPS_S or pointer.silent(now_s, config.pause_s):
             return True
         if not pointer.silent(now_s, 0.5 * config.pause_complete_s):
             self._paused_text = None
             return False
         if self._broken:
             return False
-        partial = self._ask(lambda: _checked(self._recogniser.partial()), _NOTHING)
+        partial = self._ask(lambda: checked(self._recogniser.partial()), _NOTHING)
         before, self._paused_text = self._paused_text, partial.text
         return (
             pointer.silent(now_s, config.pause_complete_s)
@@ -328,6 +322,7 @@ class Ears:
         if self._pointer.speaking:
             self._end()
         self._pointer.end()
+        self._continuing.forget()
         self._preroll.clear()
         self._rest = self._rest[:0]
         self._heard_s = None
@@ -336,17 +331,20 @@ class Ears:
     def _end(self) -> None:
         pointer = self._pointer
         pointer.end()
-        hypothesis = self._ask(lambda: _checked(self._recogniser.finish()), _NOTHING)
+        hypothesis = self._ask(lambda: checked(self._recogniser.finish()), _NOTHING)
         if not self._resting:
             self._settle_health()
-        if pointer.too_short:
+        whole = self._continuing.end(hypothesis.text, pointer.began_s)
+        if pointer.too_short or whole is None:
             self._counts["rejected"] += 1
             return
-        text = hypothesis.text
+        text, began_s = whole
+        if self._may_continue:
+            self._continuing.keep(text, began_s, pointer.ended_s)
         said = Utterance(
             text,
             hypothesis.confidence if text else 0.0,
-            pointer.began_s,
+            began_s,
             pointer.ended_s,
             self._recogniser.name,
         )
@@ -359,7 +357,7 @@ class Ears:
                 self._clock.now_s(),
                 text,
                 said.confidence,
-                pointer.began_s,
+                began_s,
                 pointer.ended_s,
                 said.recogniser,
             )
@@ -391,11 +389,3 @@ class Ears:
         self._retry_s = self._clock.now_s() + self._backoff_s
         self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
         self._guard.out_of_order(_RECOGNISER, f"{self._failed} utterances in a row")
-
-
-def _checked(found: Hypothesis) -> Hypothesis:
-    """A hypothesis of somebody else's recogniser: single spaces, a confidence in [0, 1]."""
-    if not isinstance(found, Hypothesis):
-        raise TypeError(f"it answered {type(found).__name__}, not a Hypothesis")
-    sure = found.confidence if math.isfinite(found.confidence) else 0.0
-    return Hypothesis(" ".join(found.text.split()), min(1.0, max(0.0, sure)), bool(found.complete))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from sage.irp.errors import ConfigError
 
-_EPS_S = 1e-6
+EPS_S = 1e-6
 """Sums of block times are not exact; a block more or less is 32 ms."""
 
 
@@ -25,6 +25,8 @@ class EarsConfig:
         pause_complete_s: a pause that ends an utterance which is a whole command as it stands.
         min_speech_s: what has less speech in it is a cough or a knock, and is dropped.
         max_utterance_s: what is longer is cut there.
+    continue_s: who goes on within so much after an utterance continues it, where the recogniser
+        takes any words: people pause in the midst of a command. 0 for never.
         backlog_s: sound that may wait for a slow recogniser; the oldest beyond it is lost.
         failures: failed utterances in a row after which the recogniser is left alone ...
         backoff_s: ... for so long at first, and twice as long each time, a minute at most.
@@ -38,6 +40,7 @@ class EarsConfig:
     pause_complete_s: float = 0.224
     min_speech_s: float = 0.16
     max_utterance_s: float = 15.0
+    continue_s: float = 1.0
     backlog_s: float = 10.0
     failures: int = 3
     backoff_s: float = 5.0
@@ -52,6 +55,7 @@ class EarsConfig:
             "pause_s": (0.03, 5.0),
             "min_speech_s": (0.0, 2.0),
             "max_utterance_s": (1.0, 120.0),
+            "continue_s": (0.0, 5.0),
             "backlog_s": (0.1, 300.0),
             "failures": (1, 100),
             "backoff_s": (0.0, 60.0),
@@ -90,7 +94,7 @@ class EndPointer:
             return False
         if self._run_s is None:
             self._run_s = began_s
-        if ended_s - self._run_s < self._config.begin_s - _EPS_S:
+        if ended_s - self._run_s < self._config.begin_s - EPS_S:
             return False
         self.speaking = True
         self.began_s, self.ended_s = self._run_s, ended_s
@@ -100,16 +104,12 @@ class EndPointer:
 
     def silent(self, now_s: float, pause_s: float) -> bool:
         """Whether the pause has lasted for ``pause_s``."""
-        return now_s - self.ended_s >= pause_s - _EPS_S
+        return now_s - self.ended_s >= pause_s - EPS_S
 
     @property
     def too_short(self) -> bool:
         """Whether there was too little of it to be speech."""
-        return self.voiced_s < self._config.min_speech_s - _EPS_S
-
-    def too_long(self, now_s: float) -> bool:
-        """Whether it must be cut."""
-        return now_s - self.began_s >= self._config.max_utterance_s - _EPS_S
+        return self.voiced_s < self._config.min_speech_s - EPS_S
 
     def end(self) -> None:
         """The utterance is over; the next may begin."""

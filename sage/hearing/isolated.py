@@ -86,6 +86,7 @@ class IsolatedRecogniser:
         self._newest = _NOTHING
         self._newest_heard = 0
         self.name = entry
+        self.any_words = False
         self._start()
         while not self._standing:
             self._stand(start_timeout_s)
@@ -196,7 +197,7 @@ class IsolatedRecogniser:
         """See whether it stands by now, and send what waited for that."""
         reply = self._next(timeout_s)
         if isinstance(reply, Ready):
-            self.name = reply.name
+            self.name, self.any_words = reply.name, reply.any_words
             self._standing = True
             unsent, self._unsent = self._unsent, []
             self._transmit(unsent)

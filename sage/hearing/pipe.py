@@ -55,6 +55,7 @@ class Ready(_Message, frozen=True):
     """The recogniser stands."""
 
     name: str
+    any_words: bool = False
 
 
 class Answer(_Message, frozen=True):

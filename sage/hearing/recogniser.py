@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -26,6 +27,14 @@ class Hypothesis:
     complete: bool = False
 
 
+def checked(found: Hypothesis) -> Hypothesis:
+    """A hypothesis of somebody else's recogniser: single spaces, a confidence in [0, 1]."""
+    if not isinstance(found, Hypothesis):
+        raise TypeError(f"it answered {type(found).__name__}, not a Hypothesis")
+    sure = found.confidence if math.isfinite(found.confidence) else 0.0
+    return Hypothesis(" ".join(found.text.split()), min(1.0, max(0.0, sure)), bool(found.complete))
+
+
 class VoiceActivity(Protocol):
     """Tells speech from everything else, one block at a time."""
 
@@ -48,6 +57,9 @@ class Recogniser(Protocol):
     """
 
     name: str
+    any_words: bool
+    """Whether it is bound to no grammar, so that speech which goes on after a pause can be heard
+    anew as a whole. One that does not say so is bound."""
 
     def begin(self) -> None:
         """A new utterance."""

@@ -55,7 +55,7 @@ def _open(pipe: Pipe[Request], request: Open) -> Recogniser | None:
     except Exception as error:
         pipe.send(_failed(None, error))
         return None
-    pipe.send(Ready(recogniser.name))
+    pipe.send(Ready(recogniser.name, bool(getattr(recogniser, "any_words", False))))
     return recogniser
 
 

@@ -62,6 +62,7 @@ class ScriptedRecogniser:
     """Answers from a script, one hypothesis per utterance; keeps what it was fed."""
 
     name = "scripted"
+    any_words = False
 
     def __init__(self, *answers: Hypothesis | str, complete: bool = False) -> None:
         self.answers = [

@@ -17,6 +17,7 @@ class Measuring:
     """Answers how much it has heard; does on purpose what recognisers do by accident."""
 
     name = "measuring"
+    any_words = True
 
     def __init__(self, slow_s: float = 0.0) -> None:
         self.slow_s = slow_s

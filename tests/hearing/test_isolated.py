@@ -58,6 +58,12 @@ def kill(recogniser: IsolatedRecogniser) -> None:
     os.kill(recogniser.pid, signal.SIGKILL)
 
 
+def test_it_is_bound_to_a_grammar_or_not_as_the_recogniser_there(
+    recogniser: IsolatedRecogniser,
+) -> None:
+    assert recogniser.any_words is True
+
+
 def test_it_answers_what_the_recogniser_there_answers(recogniser: IsolatedRecogniser):
     assert recogniser.name == "measuring"
     for count in (3, 5):

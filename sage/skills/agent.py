@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from sage.skills.body import Body, Hold, Order, Verdict
+from sage.skills.dialogue import Dialogue, Reply
 from sage.skills.intent import Declined, Intent
 from sage.skills.skills import Skill, skill_for
 from sage.skills.vocabulary import is_stop
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 Parser = Callable[[str], "Intent | Declined"]
 Understand = Callable[[int, Utterance], None]
 SkillFor = Callable[[Intent, Body], Skill]
-EndedBy = Literal["itself", "stop", "limit", "cancel"]
+EndedBy = Literal["itself", "stop", "limit", "cancel", "correction"]
 
 LEAST_CONFIDENCE: Final = 0.3
 """Words heard with less are asked to be said again; recognisers are calibrated for it."""
@@ -47,8 +48,8 @@ class Report:
         understood_s: when it was understood or declined; None where it was dropped before.
         probability: that it was understood rightly; None where nobody says.
         asked: what a declined command was asked back: did you mean one of these?
-        ended_by: ``itself``, or what cut it short: somebody's "stop", its time limit, or a
-            ``cancel`` that the robot needed.
+        ended_by: ``itself``, or what cut it short: somebody's "stop", its time limit, a
+            ``cancel`` that the robot needed, or a ``correction`` that took its place.
     """
 
     command: int
@@ -85,8 +86,10 @@ class Agent:
 
     Commands are understood one at a time and carried out in the order in which they were heard;
     each ends in exactly one :class:`Report`. "Stop" waits for nobody: it ends what runs, what
-    waits and what is being understood, whether or not language is alive. :meth:`tick` belongs to
-    the H level; :meth:`hear`, :meth:`understood` and :meth:`cancel` may come from any thread.
+    waits and what is being understood, whether or not language is alive. What answers a question
+    of the robot's, or corrects the last command, is understood by the :class:`Dialogue`; a
+    corrected command takes the other's place. :meth:`tick` belongs to the H level; :meth:`hear`,
+    :meth:`understood` and :meth:`cancel` may come from any thread.
 
     Args:
         body: the robot.
@@ -125,6 +128,7 @@ class Agent:
         self._patience_s = patience_s
         self._least_confidence = least_confidence
         self._skill_for = skills
+        self._dialogue = Dialogue()
         self._lock = threading.Lock()
         self._heard = 0
         self._unread: deque[_Command] = deque()
@@ -205,13 +209,8 @@ class Agent:
             command = self._reading
             if command is None or command.number != number:
                 return False
-            self._reading = None
             command.probability = probability
-            if isinstance(answer, Intent):
-                self._accept(command, answer)
-            else:
-                command.suggestions = answer.suggestions
-                self._decline(command, answer.answer)
+            self._settle(command, answer)
         self._ask()
         return True
 
@@ -254,6 +253,10 @@ class Agent:
                 # Within an answer that came at once, the loop further out goes on.
                 if thread in self._asking or (command := self._next_to_read()) is None:
                     return
+                reply = self._dialogue.reply(command.said.text, self._body.now_s())
+                if reply is not None:
+                    self._settle(command, reply.answer, reply)
+                    continue
                 self._asking.add(thread)
             failure: Exception | None = None
             try:
@@ -289,12 +292,44 @@ class Agent:
         command.asked_times += 1
         return command
 
-    def _accept(self, command: _Command, intent: Intent) -> None:
+    def _settle(
+        self, command: _Command, answer: Intent | Declined, reply: Reply | None = None
+    ) -> None:
+        """What is being read is read: carry it out in its turn, or say why not."""
+        self._reading = None
+        if isinstance(answer, Intent):
+            self._accept(command, answer, reply)
+            return
+        command.suggestions = answer.suggestions
+        about = command.said.text if reply is None else reply.about
+        self._dialogue.asked(about, answer.suggestions, self._body.now_s())
+        self._decline(command, answer.answer)
+
+    def _accept(self, command: _Command, intent: Intent, reply: Reply | None = None) -> None:
         command.intent = intent
         command.understood_s = self._body.now_s()
         self._tell(command, "understood", intent.phrase)
+        self._dialogue.understood(command.number, intent, reply)
         if intent.kind == "stop":
             self._drop_before(command.number, "stopped", "stop")
+        if reply is None or reply.instead_of is None:
+            self._queue.append(command)
+        else:
+            self._take_place(command, reply.instead_of)
+
+    def _take_place(self, command: _Command, number: int) -> None:
+        """Put a corrected command where the other runs or waits; last, where that one is over."""
+        why = f"corrected: {_short(command.said.text)}"
+        if self._running is not None and self._running[0].number == number:
+            self._give_up(why, "correction")
+            self._queue.appendleft(command)
+            return
+        for place, other in enumerate(self._queue):
+            if other.number == number:
+                self._queue[place] = command
+                self._report(other, Verdict(False, why), ended_by="correction")
+                self._tell(other, "failed", why)
+                return
         self._queue.append(command)
 
     def _decline(self, command: _Command, why: str) -> None:

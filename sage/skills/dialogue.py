@@ -1,0 +1,178 @@
+"""A conversation of more than one sentence: answers to the robot's questions, and corrections.
+
+A command that may mean several things is asked back; what is said next may be no more than "the
+bathroom". "No, I meant the kitchen" repairs the last command. Either way the first words are
+remembered with what they turned out to mean, as long as the process lives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sage.ontology import rooms_of
+from sage.skills.answers import count_meant, meant
+from sage.skills.grammar import MAX_COMMAND_CHARS, parse
+from sage.skills.intent import Declined, Intent
+from sage.skills.vocabulary import Named, look_up
+
+_YES = re.compile(r"(?:yes|yeah|yep|right|correct|exactly|sure|that one)(?: please)?")
+_ORDINALS = ("first", "second", "third", "fourth")
+_ORDINAL = re.compile(rf"(?:the )?({'|'.join(_ORDINALS)})(?: one)?")
+_CORRECTION = re.compile(
+    r"(?:(?:no|nope|sorry|wait|not that|wrong|oh) )*"
+    r"(?:i (?:meant|mean|said|wanted)|rather|make (?:it|that)) (?P<what>.+)"
+)
+_PLACE = re.compile(
+    r"(?:(?:no|oh|please|well|um|uh|yes|i (?:mean|meant)|to) )*(?:the one )?"
+    r"(?:(?:in|on|at|from) )?(?P<name>.+?)(?: one)?(?: please)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What words mean because of what was said before.
+
+    Attributes:
+        answer: what to do, or what to ask now.
+        about: the words that started it, which are understood at once from now on.
+        instead_of: the number of the command that it corrects; None where it corrects none.
+    """
+
+    answer: Intent | Declined
+    about: str
+    instead_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    about: str
+    options: tuple[Intent, ...]
+    asked_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    number: int
+    about: str
+    intent: Intent
+
+
+class Dialogue:
+    """What was asked and done last, and what ambiguous words turned out to mean.
+
+    Not thread-safe: whoever owns it holds its own lock.
+
+    Args:
+        answer_within_s: a question that nobody answers for longer is forgotten.
+        most: how many phrases are remembered; the one used longest ago makes room.
+    """
+
+    def __init__(self, answer_within_s: float = 30.0, most: int = 256) -> None:
+        if not answer_within_s > 0.0:
+            raise ValueError(f"answer_within_s must be positive, got {answer_within_s}")
+        if most < 1:
+            raise ValueError(f"most must be at least 1, got {most}")
+        self._answer_within_s = answer_within_s
+        self._most = most
+        self._asked: _Asked | None = None
+        self._done: _Done | None = None
+        self._learned: OrderedDict[str, Intent] = OrderedDict()
+
+    def reply(self, text: str, now_s: float) -> Reply | None:
+        """What a text means in this conversation; None where it stands for itself."""
+        words = _plain(text)
+        asked, self._asked = self._asked, None
+        if len(text) > MAX_COMMAND_CHARS:
+            return None
+        if asked is not None and now_s - asked.asked_s <= self._answer_within_s:
+            chosen = _chosen(words, asked.options)
+            if chosen is not None:
+                return Reply(replace(chosen, text=text), asked.about)
+        if words in self._learned:
+            self._learned.move_to_end(words)
+            return Reply(replace(self._learned[words], text=text), text)
+        correction = _CORRECTION.fullmatch(words)
+        if correction is None or self._done is None:
+            return None
+        repaired = _repaired(self._done.intent, correction["what"], text)
+        if repaired is None:
+            return None
+        return Reply(repaired, self._done.about, self._done.number)
+
+    def asked(self, about: str, suggestions: Sequence[str], now_s: float) -> None:
+        """The robot asked whether one of these commands was meant."""
+        options = [option for phrase in suggestions if isinstance(option := parse(phrase), Intent)]
+        self._asked = _Asked(about, tuple(options), now_s) if options else None
+
+    def understood(self, number: int, intent: Intent, reply: Reply | None = None) -> None:
+        """A command was understood: because of a reply, or by itself."""
+        about = intent.text if reply is None else reply.about
+        self._done = None if intent.kind == "stop" else _Done(number, about, intent)
+        # Words that say plainly what they mean are no other command's name, though a speaker
+        # who said one thing may have meant another.
+        if reply is not None and isinstance(parse(about), Declined):
+            self._learned[_plain(about)] = intent
+            self._learned.move_to_end(_plain(about))
+            if len(self._learned) > self._most:
+                self._learned.popitem(last=False)
+
+
+def _plain(text: str) -> str:
+    """Lower-case words without punctuation."""
+    return " ".join(re.findall(r"[\w']+", text.casefold()))
+
+
+def _named(words: str) -> Named | None:
+    match = _PLACE.fullmatch(words)
+    return look_up(match["name"]) if match is not None else None
+
+
+def _chosen(words: str, options: Sequence[Intent]) -> Intent | None:
+    """The one option that an answer picks: by yes, by number, by name, by its own words."""
+    if _YES.fullmatch(words):
+        return options[0] if len(options) == 1 else None
+    if (ordinal := _ORDINAL.fullmatch(words)) is not None:
+        index = _ORDINALS.index(ordinal[1])
+        return options[index] if index < len(options) else None
+    whole = parse(words)
+    named = None if isinstance(whole, Intent) else _named(words)
+    fitting = [
+        option
+        for option in options
+        if (isinstance(whole, Intent) and option.phrase == whole.phrase)
+        or (named is not None and named.name in (option.target, option.room, option.location))
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _repaired(intent: Intent, what: str, text: str) -> Intent | Declined | None:
+    """The last intent with the part replaced that a correction names; None where nothing fits."""
+    whole = parse(what)
+    if isinstance(whole, Intent):
+        return replace(whole, text=text)
+    named = _named(what)
+    if named is None:
+        return None
+    target = look_up(intent.target) if intent.target is not None else None
+    if intent.kind == "count":
+        if named.sort == "room":
+            spot = intent.location
+            kept = spot is not None and named.name in rooms_of(spot)
+            return count_meant(target, named.name, spot if kept else None, text)
+        if named.sort == "furniture":
+            return count_meant(target, None, named.name, text)
+        return count_meant(named, intent.room, intent.location, text)
+    if intent.kind == "find" and named.sort in ("room", "furniture"):
+        rooms = (named.name,) if named.sort == "room" else rooms_of(named.name)
+        return replace(intent, room=rooms[0], text=text) if len(rooms) == 1 else None
+    if (
+        intent.kind == "approach"
+        and target is not None
+        and named.sort == "room"
+        and named.name in rooms_of(target.name)
+    ):
+        return meant(target, named.name, text)
+    return meant(named, None, text)

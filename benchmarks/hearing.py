@@ -195,9 +195,9 @@ def in_noise(
         wanted = understand(Observation("said", "speech", 0.0, 0, said))
         if in_domain(every[index]) and wanted.known:
             inside.append((every[index], wanted))
-    inside = inside[: 15 if options.quick else options.commands]
+    inside = inside[: 9 if options.quick else options.commands]
     if options.quick:
-        outside = outside[:6]
+        outside = outside[:4]
     right: dict[str, list[bool]] = {}
     mistaken = []
     for number, (item, wanted) in enumerate(inside):
@@ -221,7 +221,7 @@ def in_noise(
             mistaken.append(_told(f"{item.voice}, {noise}", item.text, heard))
     for kind in (*NOISES, "silence"):
         for _ in range(1 if options.quick else 8):
-            count = int(_NOISE_S * RATE_HZ)
+            count = int((0.4 if options.quick else 1.0) * _NOISE_S * RATE_HZ)
             sound = np.zeros(count) if kind == "silence" else made(kind, count, rng, talk)
             sound *= 0.3 / max(float(np.abs(sound).max()), 1e-9)
             heard = listen(sound.astype(np.float32), recogniser, _QUIET_DB)
@@ -301,7 +301,7 @@ def measure(options: argparse.Namespace, name: str, understand: Understand) -> F
     recogniser = open_recogniser(name)
     try:
         noisy = in_noise(options, recogniser, understand)
-        people = of_people(options.dir, recogniser, understand, 6 if options.quick else None)
+        people = of_people(options.dir, recogniser, understand, 5 if options.quick else None)
     finally:
         recogniser.close()
     took: list[float] = []
@@ -406,7 +406,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, lines in details["mistaken"].items():
             print(*(f"{name}: {line}" for line in lines), sep="\n")
     value = rows[0].value
-    headline = "nothing was heard" if value is None else f"{value:.2f} of the commands at 10 dB"
+    headline = (
+        "nothing was heard"
+        if value is None
+        else f"{value:.2f} of the commands right at {options.snr_db:g} dB"
+    )
     publish("hearing", rows, headline, options.json, **details)
     return 0
 

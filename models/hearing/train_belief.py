@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--recordings", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(argv)
     found, outside = listen(options.recordings, options.threads)
     belief = fit(found, outside)

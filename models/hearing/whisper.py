@@ -11,7 +11,6 @@ A. Radford et al., "Robust speech recognition via large-scale weak supervision",
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import unicodedata
 from collections.abc import Callable
@@ -75,8 +74,8 @@ class WhisperRecogniser:
     Args:
         folder: a CTranslate2 Whisper model (``model.bin``, ``config.json``, ``tokenizer.json``);
             without one, Whisper base from the installed weight packages, joined in the cache.
-        threads: processor threads of one transcription, 1 to 64; two unless given, or one where
-            there is one core.
+        threads: processor threads of one transcription, 1 to 64. Two hear no sooner where the
+            other core is busy: they wait for each other.
         judge: how likely words are a command; the shipped parser's own doubt unless given.
         belief: another calibration than the shipped one.
 
@@ -92,13 +91,10 @@ class WhisperRecogniser:
     def __init__(
         self,
         folder: str | Path | None = None,
-        threads: int | None = None,
+        threads: int = 1,
         judge: Judge | None = None,
         belief: Belief | None = None,
     ) -> None:
-        if threads is None:
-            # More threads than cores would wait for each other.
-            threads = min(2, len(os.sched_getaffinity(0)))
         if not 1 <= threads <= 64:
             raise ConfigError(f"threads {threads} must be in [1, 64]")
         if importlib.util.find_spec("faster_whisper") is None:

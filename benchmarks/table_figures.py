@@ -215,7 +215,7 @@ FIGURES = (
         "vision.margin_holes",
         "30 % hidden: PSNR in the holes over the best that is simpler (PCA, Telea, ...)",
         "{value:+.2f} dB",
-        ("refined {full:.1f} dB", "the PCA {block PCA:.1f} dB", "Telea {Telea 3 px:.1f} dB"),
+        ("refined {full:.1f} dB", "the PCA {block PCA:.1f} dB", "Telea {Telea 5 px:.1f} dB"),
         _VISION,
     ),
     Figure(
@@ -227,6 +227,7 @@ FIGURES = (
             "holes {holes:+.2f}",
             "blur {blur:+.2f}",
             "over each part refined once {over_step_4:+.2f}",
+            "blur over what is simpler {blur_over_simpler:+.2f}",
         ),
         _VISION,
     ),
@@ -252,6 +253,7 @@ FIGURES = (
             "of the gain lost {part_lost:.1%}",
             "picture included {with_decoding:.2f}",
             "of a fixed plan as good {fixed_as_good:.2f}",
+            "of as good passes over the whole frame at once {passes_as_good:.2f}",
         ),
         _VISION,
     ),
@@ -262,6 +264,7 @@ FIGURES = (
         (
             "95 % {low:.2f} to {high:.2f}",
             "picture included {with_decoding:.2f}",
+            "of passes over the whole frame at once {over_passes:.2f}",
             "halted {steps_mean:.2f} steps, as good if told the degradation "
             "{steps_told_degradation:.2f}",
         ),

@@ -14,20 +14,22 @@ drawn at random, and the higher of the others; its PSNR and its time are mixed a
 number of steps gets there, the cheapest stands in that comes within 0.01 dB of the best that the
 plan ever reaches, and "worse_by_db" says how much it lacks. "losing_1_percent" are plans that lose
 what halting may lose; "steps_told_..." the mean steps of a plan as good as halting that is told
-each frame's degradation, or only whether pixels are missing. Times are from the frame to the
-refined latent, which is what things are read from; decoding it into a picture comes on top of each
-alike ("with_decoding"). What halting loses is a part of what refinement gains over the first
+each frame's degradation, or only whether pixels are missing. "passes" refine the whole frame in one
+call, again and again: larger steps than the plugin makes, which cannot end between, but cheaper
+than as many windows; they are told beside the row and do not decide it. Times are from the frame to
+the refined latent, which is what things are read from; decoding it into a picture comes on top of
+each alike ("with_decoding"). What halting loses is a part of what refinement gains over the first
 latent; where that is more than one hundredth, or nothing is gained (below 0.1 dB), nothing is
 saved, and the row says 1.
 
 The energy is held against the true error over pictures, within one degradation after one number of
 steps, and the worst of all counts. Beside it is what needs no error head (the difference to the
 frame, its variance, gradients of both), at its own worst and at the energy's. Blur is of a length
-drawn for each picture; "blur_10px" is always of the same. Step 1 refines one window of the frame;
-"over_step_4" is what all steps gain over each part refined once, "over_simpler" over the best
-baseline. Difficulty is what all steps together gain of a picture; "steps_of_one_who_knows" is the
-number after which all but one hundredth of that is there, "degradation_alone" what steps would say
-of it that were the same for all frames of a degradation.
+drawn for each picture; "blur_10px", always of the same, counts too. Step 1 refines one window of
+the frame; "over_step_4" is what all steps gain over each part refined once, "over_simpler" over the
+best baseline. Difficulty is what all steps together gain of a picture; "steps_of_one_who_knows" is
+the number after which all but one hundredth of that is there, "degradation_alone" what steps would
+say of it that were the same for all frames of a degradation.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from sage.values import UInt8Array
 #: Where the windows of a sweep lie: side by side, the last ones at the frame's edge.
 _STARTS: Final = (*range(0, LATENT_CELLS - WINDOW, WINDOW), LATENT_CELLS - WINDOW)
 SWEEP: Final = tuple(product(_STARTS, _STARTS))
+_PARTS: Final = ("latent", "thought", "observed", "missing", "glance")
 
 
 def unjudged(step: bytes) -> bytes:
@@ -34,6 +35,18 @@ def unjudged(step: bytes) -> bytes:
     kept = [output for output in proto.graph.output if output.name != "errors"]
     del proto.graph.output[:]
     proto.graph.output.extend(kept)
+    return bytes(proto.SerializeToString())
+
+
+def whole(step: bytes) -> bytes:
+    """The unjudged step's graph for whole frames: it is of convolutions, which have no size."""
+    import onnx
+
+    proto = onnx.load_from_string(step)
+    del proto.graph.value_info[:]
+    for value in (*proto.graph.input, *proto.graph.output):
+        for side in value.type.tensor_type.shape.dim[2:]:
+            side.dim_value = side.dim_value * LATENT_CELLS // WINDOW
     return bytes(proto.SerializeToString())
 
 
@@ -81,11 +94,10 @@ class Sweeps:
     def __init__(self, vision: VisionPlugin, weights: Mapping[str, bytes] | None = None) -> None:
         self._vision = vision
         chosen = artifacts.load_weights() if weights is None else weights
-        step = OnnxRuntimeBackend(
-            unjudged(chosen["step"]), "step without judgement", vision.config.threads
+        self._step = OnnxRuntimeBackend(
+            self._graph(chosen["step"]), "step without judgement", vision.config.threads
         )
-        step.warm_up()
-        self._step = step
+        self._step.warm_up()
 
     def run(self, harmed: Degraded, steps: int) -> VisionState:
         """Encode and step."""
@@ -96,23 +108,38 @@ class Sweeps:
         """One after the other."""
         return map(self._vision.restored, self._states(harmed, steps))
 
+    def _graph(self, step: bytes) -> bytes:
+        return unjudged(step)
+
     def _states(self, harmed: Degraded, steps: int) -> Iterator[VisionState]:
-        start = self._vision.init_state(observation_of(harmed, 0), {})
-        latent, thought = start.latent, start.thought
-        yield start
+        state = self._vision.init_state(observation_of(harmed, 0), {})
+        yield state
         for step in range(steps):
-            at = SWEEP[step % len(SWEEP)]
-            out = self._step.infer(
-                {
-                    "latent": cut(latent, at),
-                    "thought": cut(thought, at),
-                    "observed": cut(start.observed, at),
-                    "missing": cut(start.missing, at),
-                    "glance": cut(start.glance, at),
-                    "context": start.context,
-                    "step": np.array(step, np.int64),
-                }
-            )
-            latent = pasted(latent, out["next_latent"], at)
-            thought = pasted(thought, out["next_thought"], at)
-            yield replace(start, latent=latent)
+            state = self._next(state, step)
+            yield state
+
+    def _next(self, state: VisionState, step: int) -> VisionState:
+        at = SWEEP[step % len(SWEEP)]
+        parts = {name: cut(getattr(state, name), at) for name in _PARTS}
+        out = self._step.infer(
+            {**parts, "context": state.context, "step": np.array(step, np.int64)}
+        )
+        return replace(
+            state,
+            latent=pasted(state.latent, out["next_latent"], at),
+            thought=pasted(state.thought, out["next_thought"], at),
+        )
+
+
+class Passes(Sweeps):
+    """The refiner over the whole frame in one call, again and again: no step of the plugin, which
+    takes a part of the frame so that it can end between, but what one would do who never ends."""
+
+    def _graph(self, step: bytes) -> bytes:
+        return whole(unjudged(step))
+
+    def _next(self, state: VisionState, step: int) -> VisionState:
+        parts = {name: getattr(state, name) for name in _PARTS}
+        number = np.array(step * len(SWEEP), np.int64)
+        out = self._step.infer({**parts, "context": state.context, "step": number})
+        return replace(state, latent=out["next_latent"], thought=out["next_thought"])

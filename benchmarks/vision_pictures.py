@@ -17,8 +17,10 @@ from sage.values import UInt8Array
 
 _PROJECT: Final = Path(__file__).parents[1]
 IMAGES: Final = _PROJECT.parent / "shared" / "data" / "images"
-#: Of a folder that training knows every eighth picture, by name, was held out.
+#: Of a folder that training knows every eighth picture, by name, was held out; every second of
+#: those calibrates halting, and only the others are scored.
 HELD_OUT: Final = slice(7, None, 8)
+UNSEEN: Final = slice(15, None, 16)
 _SUFFIXES: Final = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"))
 
 
@@ -35,7 +37,8 @@ class Chosen:
 def choose(images: Path, train: Path | None, limit: int, seed: int) -> Chosen:
     """Which pictures are scored and which are learnt from; no file is in both.
 
-    Where ``images`` is the folder of the training photographs, only its held-out eighth is scored.
+    Where ``images`` is the folder of the training photographs, only the sixteenth is scored that
+    neither training nor calibration saw.
     ``limit`` (0: all) draws so many of what is left, with ``seed``.
 
     Raises:
@@ -44,12 +47,13 @@ def choose(images: Path, train: Path | None, limit: int, seed: int) -> Chosen:
     folder = IMAGES if train is None else train
     pictures = _pictures_in(images, "--images")
     known = _pictures_in(folder, "--train") if train is not None or folder.is_dir() else []
-    held_out = known[HELD_OUT]
-    learnt = [path for path in known if path not in set(held_out)]
+    held_out, unseen = set(known[HELD_OUT]), set(known[UNSEEN])
+    learnt = [path for path in known if path not in held_out]
     note = f"all of {told(images)}"
     if known and images.resolve() == folder.resolve():
-        pictures, note = held_out, f"the eighth of {told(images)} that was held out"
-    marks = {_digest(path) for path in learnt}
+        pictures = known[UNSEEN]
+        note = f"the sixteenth of {told(images)} that neither training nor calibration saw"
+    marks = {_digest(path) for path in known if path not in unseen}
     scored = [path for path in pictures if _digest(path) not in marks] if marks else pictures
     if len(scored) < len(pictures):
         note += f", without {len(pictures) - len(scored)} that are among those of {told(folder)}"

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from benchmarks import vision_apartment, vision_curves, vision_timing
 from benchmarks.vision_baselines import BlockPCA
 from benchmarks.vision_curves import MOST_LOST, Curves, Float64Array, Halting, psnr_db
-from benchmarks.vision_fixed import Guided, Schedule, Sweeps
+from benchmarks.vision_fixed import Guided, Passes, Schedule, Sweeps
 from benchmarks.vision_plans import Mix, nearest_mix
 from benchmarks.vision_trivial import fixed_blur
 from models.vision.degradation import KINDS, Degraded
@@ -45,9 +45,11 @@ class Saving:
 
     @property
     def best_plan(self) -> Planned:
-        """The cheapest that is no worse than the halted answers; of all where each is worse."""
-        equal = [one for one in self.planned if not one.short_db]
-        return min(equal or self.planned, key=lambda one: one.times.total)
+        """The cheapest of the plugin's own steps that is no worse than the halted answers; of all
+        such where each is worse. Passes over the whole frame are other steps, told beside it."""
+        steps = [one for one in self.planned if one.name != "passes"]
+        equal = [one for one in steps if not one.short_db]
+        return min(equal or steps, key=lambda one: one.times.total)
 
 
 class Benchmark:
@@ -109,8 +111,9 @@ class Benchmark:
         plans: list[tuple[str, Schedule, Float64Array]] = [
             ("guided", Guided(self.vision), halting.by_step)
         ]
-        sweeps = Sweeps(self.vision, self._weights)
-        plans.append(("sweeps", sweeps, self.sweeps(sweeps)))
+        for name, kind in (("sweeps", Sweeps), ("passes", Passes)):
+            schedule = kind(self.vision, self._weights)
+            plans.append((name, schedule, self.sweeps(schedule)))
         least = halting.full - MOST_LOST * max(halting.gained, 0.0)
         wanted = {"planned": halting.halted, "allowed": least}
         mixes = {

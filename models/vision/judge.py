@@ -87,16 +87,16 @@ class ErrorHead(nn.Module):
         """
         size = self.scale_seen.square()  # in the picture, of components of unit variance
         residual = (observed[:, :LATENT_COMPONENTS] - said) * size[:, :LATENT_COMPONENTS]
-        loudness = torch.cat(
+        loud = torch.cat(
             [
-                _loudness(residual),
-                _loudness(said * size[:, :LATENT_COMPONENTS]),
-                _loudness(observed * size),
+                _bands(residual),
+                _bands(said * size[:, :LATENT_COMPONENTS]),
+                _bands(observed * size),
             ],
             1,
         )
         said = said * self.scale_seen[:, :LATENT_COMPONENTS]
-        seen = torch.cat([said, observed * self.scale_seen, residual, missing, glance, loudness], 1)
+        seen = torch.cat([said, observed * self.scale_seen, residual, missing, glance, loud], 1)
         fine = F.relu(self.mix(seen) + self.hear(context)[:, :, None, None])
         middle = F.relu(self.to_middle(fine) + self.hear_middle(context)[:, :, None, None])
         middle = middle + F.relu(self.middle(middle))
@@ -105,8 +105,8 @@ class ErrorHead(nn.Module):
 
     def before(self, observed: Tensor, missing: Tensor, glance: Tensor, context: Tensor) -> Tensor:
         """The same for the latent before the first step, which says what was observed."""
-        loudness = _loudness(observed * self.scale_seen.square())
-        seen = torch.cat([glance, missing, loudness], 1)
+        loud = _bands(observed * self.scale_seen.square())
+        seen = torch.cat([glance, missing, loud], 1)
         heard = self.hear_first(context)[:, :, None, None]
         return _logarithms(self.first(F.relu(self.first_mix(seen) + heard)))
 
@@ -117,7 +117,7 @@ def _logarithms(out: Tensor) -> Tensor:
     return torch.cat([now, now + F.logsigmoid(stays)], 1)
 
 
-def _loudness(components: Tensor) -> Tensor:
+def _bands(components: Tensor) -> Tensor:
     """Logarithm of the mean square of each band of components, (N, C, H, W) to (N, C / 8, H, W):
     noise that is still there is told by how loud the fine bands are, not by their signs."""
     bands = components.square().unflatten(1, (-1, _BAND)).mean(2)

@@ -2,8 +2,8 @@
 
 The error head sees patches, and learns on batches of a few pictures; what a frame's level is must
 be learned over many frames. A smooth picture and a smeared one are told apart by how loud each
-component is over all of it. One number a frame changes nothing about where its errors are, nor
-what part of them will go.
+component is over all of it. A factor changes nothing about where errors are, nor what part of them
+will go.
 """
 
 from __future__ import annotations

@@ -133,6 +133,8 @@ def _refined(model: VisionModel, batch: Pictures, steps: tuple[int, ...]) -> Lev
             expected.append(torch.stack([weighted_mean(one, weights) for one in both], 1))
             error = patch_errors(model.vae.decode(walk.latent), batch)
             errors.append(weighted_mean(error, weights))
+        if step == max(steps):
+            break
         walk.step()
         parts = (cut_windows(part, walk.windows) for part in (walk.latent, *scene))
         latent, *seen = parts

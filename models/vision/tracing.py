@@ -137,7 +137,8 @@ def stepped(step: Backend, state: R) -> R:
     hoped, part = cut(state.errors[None], at)[0], cut(counted(state.missing)[None, None], at)[0, 0]
     gave = gave_something(moved, hoped, part)
     told = np.maximum(out["errors"], cut(state.unseen[None, None], at))
-    if not gave:  # what was hoped for stands: nobody has tried yet
+    if not gave:  # nothing has become better, and what was hoped for stands: nobody has tried yet
+        told[:, 0] = np.maximum(told[:, 0], hoped[0])
         told[:, 1] = np.minimum(told[:, 1], hoped[1])
     errors = pasted(state.errors[None], told, at)[0]
     given = visited(state.gave, at) if gave else state.gave

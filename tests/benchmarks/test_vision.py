@@ -27,6 +27,7 @@ from benchmarks.vision_curves import (
     halting_of,
     psnr_db,
 )
+from benchmarks.vision_fixed import Passes, Sweeps
 from benchmarks.vision_pictures import IMAGES, choose, read_pictures, told
 from benchmarks.vision_rows import Measured, rows_of
 from benchmarks.vision_run import Benchmark
@@ -69,12 +70,17 @@ def write(folder: Path, count: int, size: tuple[int, int] = (256, 256), seed: in
 # Pictures.
 
 
-def test_of_the_training_photographs_only_the_held_out_eighth_is_scored(tmp_path: Path) -> None:
-    write(tmp_path / "all", 17, (32, 32))
+def test_only_what_neither_training_nor_calibration_saw_is_scored(tmp_path: Path) -> None:
+    write(tmp_path / "all", 33, (32, 32))
     chosen = choose(tmp_path / "all", tmp_path / "all", 0, 0)
-    assert [path.stem for path in chosen.scored] == ["007", "015"]
-    assert len(chosen.learnt) == 15
-    assert not set(chosen.scored) & set(chosen.learnt)
+    names = np.array([f"{number:03}" for number in range(33)])
+    held_out = names[np.arange(33) % 8 == 7]  # as models.vision.data keeps them from training
+    assert [path.stem for path in chosen.scored] == held_out[1::2].tolist() == ["015", "031"]
+    assert [path.stem for path in chosen.learnt] == sorted(set(names) - set(held_out))
+    write(tmp_path / "copies", 1, (32, 32), seed=1)
+    copy = tmp_path / "copies" / "copy.png"
+    copy.write_bytes((tmp_path / "all" / "007.png").read_bytes())  # halting is calibrated on it
+    assert copy not in choose(tmp_path / "copies", tmp_path / "all", 0, 0).scored
 
 
 def test_copies_of_training_photographs_are_left_out_and_others_scored(tmp_path: Path) -> None:
@@ -132,13 +138,14 @@ def test_a_folder_is_told_as_the_user_named_it_and_the_default_from_the_project_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert told(IMAGES) == "../shared/data/images"
-    write(tmp_path / "all", 9, (32, 32))
+    write(tmp_path / "all", 16, (32, 32))
     monkeypatch.chdir(tmp_path)
-    assert choose(Path("all"), Path("all"), 0, 0).note == "the eighth of all that was held out"
+    saw = "that neither training nor calibration saw"
+    assert choose(Path("all"), Path("all"), 0, 0).note == f"the sixteenth of all {saw}"
     monkeypatch.setattr(vision_pictures, "_PROJECT", tmp_path / "project")
     monkeypatch.setattr(vision_pictures, "IMAGES", tmp_path / "all")
     unnamed = choose(tmp_path / "all", None, 0, 0)
-    assert unnamed.note == "the eighth of ../all that was held out"
+    assert unnamed.note == f"the sixteenth of ../all {saw}"
     monkeypatch.setattr(vision_pictures, "IMAGES", tmp_path / "none")
     with pytest.raises(ConfigError, match=r"--images \.\./none is no folder"):
         choose(vision_pictures.IMAGES, None, 0, 0)
@@ -271,13 +278,25 @@ def test_plans_of_equal_quality_are_timed_at_both_numbers_of_steps(
     with Progress(disable=True) as bar:
         run = Benchmark(VisionPlugin(SHORT), scenery(1), pca, 0, bar)
         saving = run.saving(vision_curves.Halting(22.8, 22.2, 2.8, psnr - 0.1), 1, 1)
-    guided, sweeps = saving.planned
+    guided, sweeps, passes = saving.planned
+    assert passes.name == "passes"
+    assert saving.best_plan is sweeps, "passes are other steps than the plugin's"
     assert sweeps.mix.psnr == guided.mix.psnr == 22.2
     assert sweeps.times.by_input[0] == pytest.approx(2.4)
     assert guided.times.by_input[0] == pytest.approx(2.6)
     assert {"guided 2", "guided 3", "sweeps 2", "sweeps 3"} < set(timed)
     assert saving.allowed[1].mix.psnr == pytest.approx(22.8 - 0.028)
     assert saving.allowed[0].short_db > 0.0, "it never gets there"
+
+
+def test_a_pass_is_a_step_of_the_whole_frame_at_once() -> None:
+    (harmed,) = vision_curves.inputs_of(scenery(1), "noise50", 0)
+    plugin = VisionPlugin(SHORT)
+    before = plugin.init_state(vision_curves.observation_of(harmed, 0), {})
+    swept, passed = (kind(plugin).run(harmed, n) for kind, n in ((Sweeps, 4), (Passes, 1)))
+    assert (passed.latent != before.latent).any(1).all()
+    moved = np.square(swept.latent - before.latent).mean()
+    assert np.square(passed.latent - swept.latent).mean() < 0.2 * moved, "but for their edges"
 
 
 def test_a_refiner_that_does_nothing_gains_and_saves_nothing(pca: BlockPCA) -> None:

@@ -7,7 +7,8 @@ learn from too), chosen by the very commands it is measured on: a margin over it
 every command is new: some, with classes in place of names, read as one of another fold, which helps
 the model and the SVM alike; ``same_text`` in the baselines is their share.
 
-With ``--test`` the shipped model itself is measured, on pairs that it has not seen.
+With ``--pairs`` the shipped model itself is measured, on pairs that it has not seen: every row.
+Without, the folds say how well new commands are understood, beside the answered questions.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.language_rows import masked_row, questions_row, saving_rows
 from benchmarks.report import Row, parser, publish
 from models.language import artifacts, baselines, evaluate
 from models.language.corpus import GENERATED, PARAPHRASED, Example, folds, read_pairs
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """  python -m benchmarks.language                   # five folds, fine-tuned: 15 minutes
   python -m benchmarks.language --quick           # a part of one fold
-  python -m benchmarks.language --test pairs.txt  # the shipped model on unseen pairs"""
+  python -m benchmarks.language --pairs pairs.txt # the shipped model on unseen pairs"""
 #: A quick run: batches of fine-tuning, and commands measured.
 _QUICK_STEPS, _QUICK_COMMANDS = 60, 100
 
@@ -94,7 +96,7 @@ def folds_rows(
         if quick
         else f"{parts} folds, sd {np.std([fold.exact for fold in done]):.3f}"
     )
-    return [row], (
+    return [row, questions_row()], (
         f"exact form {row.baselines['model']:.3f} ({first:.3f} after step 1), linear SVM "
         f"{row.baselines['svm_best']:.3f} ({how})"
     )
@@ -141,7 +143,7 @@ def _need(*modules: str) -> None:
 
 def test_rows(path: Path, data: Path) -> tuple[list[Row], str]:
     """The shipped model on other pairs, beside an SVM that learnt from ``data``."""
-    _need("sklearn")
+    _need("torch", "sklearn")
     tested, learnt = read_pairs(path), read_pairs(data)
     card = artifacts.load_card()
     parser_ = artifacts.load_parser()
@@ -149,6 +151,7 @@ def test_rows(path: Path, data: Path) -> tuple[list[Row], str]:
     seen_forms = {one.form for one in learnt}
     raw = baselines.linear_svm(learnt, baselines.raw)
     delexicalised = baselines.linear_svm(learnt, baselines.delexicalised)
+    frequent = baselines.most_frequent(learnt)
     groups: dict[str, tuple[Sequence[int], float, float]] = {
         "language.exact": (range(len(tested)), 0.72, 0.88),
         "language.exact_seen": (_where(tested, seen_forms, True), 0.86, 0.95),
@@ -163,6 +166,7 @@ def test_rows(path: Path, data: Path) -> tuple[list[Row], str]:
         comparison = {
             "svm_raw": baselines.exact(raw, some),
             "svm_delexicalised": baselines.exact(delexicalised, some),
+            "most_frequent": baselines.exact(frequent, some),
             "step_1": float(np.mean([parses[index].right[0] for index in chosen])),
             "commands": float(len(some)),
         }
@@ -182,6 +186,7 @@ def test_rows(path: Path, data: Path) -> tuple[list[Row], str]:
     rows.append(Row("language.ece", error, "lower", 0.10, 0.03))
     steps = float(np.median([one.stopped for one in parses]))
     rows.append(Row("language.steps_median", steps, "lower", 10.0, 4.0))
+    rows += [*saving_rows(parser_, parses), masked_row(tested, learnt), questions_row()]
     return rows, f"exact form {rows[0].value or math.nan:.3f} of {len(tested)} commands"
 
 

@@ -102,3 +102,22 @@ def test_commands_that_read_alike_in_another_part_are_counted() -> None:
     parts = [np.array([0, 2]), np.array([1, 3])]
     assert language.same_text(examples, parts) == 0.5
     assert language.same_text(examples, [np.array([0, 1]), np.array([2, 3])]) == 0.0
+
+
+def test_the_shipped_model_has_a_row_for_each_figure(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    learnt, tested, report = tmp_path / "learnt", tmp_path / "tested", tmp_path / "rows.json"
+    learnt.write_text(few(PROBES, 20))
+    tested.write_text(few(PROBES, 25))
+    language.main(["--data", str(learnt), "--pairs", str(tested), "--json", str(report)])
+    rows = {
+        row["id"].removeprefix("language."): row for row in json.loads(report.read_text())["rows"]
+    }
+    assert set(rows) == {
+        "exact", "exact_seen", "exact_unseen", "parse_ms_p95", "ece", "steps_median",
+        "saving_full", "saving_fixed", "masked_margin", "qa_exact",
+    }  # fmt: skip
+    assert rows["saving_full"]["value"] > 1.5
+    assert rows["masked_margin"]["baselines"]["words"] == 25
+    assert rows["qa_exact"]["value"] >= 0.8

@@ -318,6 +318,7 @@ FIGURES = (
         "detection: F1 gained over the whole frame alone",
         "{value:+.3f}",
         (
+            "of what is clear of the threshold {of what is clear:+.3f}",
             "as many looks at random {fixed, random:+.3f}",
             "in turn {fixed, in turn:+.3f}",
             "at the largest gains {fixed, largest gains:+.3f}",

@@ -64,7 +64,7 @@ def test_what_stands_beside_is_found_whatever_its_name_and_left_out_where_absent
     half = {"done with all": 0.95, "done with 0.5": 0.9}
     write(folder, "half", id="budget.apartment_half", value=0.947, baselines=half)
     write(folder, "edf", id="budget.margin_edf", value=0.3, baselines={"over_edf_first": 0.112})
-    holes = {"full": 17.25, "grey": 9.0, "Telea 3 px": 14.5}
+    holes = {"full": 17.25, "grey": 9.0, "Telea 5 px": 14.5}
     write(folder, "holes", id="vision.margin_holes", value=2.5, baselines=holes)
     looks = {"of what is clear": 0.2, "fixed, random": 0.04, "fixed, in turn": -0.015}
     write(folder, "looks", id="detection.margin_whole_frame", value=0.1, baselines=looks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 
 from models.detection import Boxes, Region
 from models.detection.boxes import NONE
-from plugins.detection import Detected, DetectionConfig, DetectionPlugin
-from plugins.detection_belief import believed
+from plugins.detection import Detected, DetectionConfig, DetectionPlugin, DetectionState
+from plugins.detection_belief import believed, snapped
 from plugins.detection_memory import NOTHING, Things, View
 from sage.irp import ConfigError, Context, HaltReason, Outcome, PluginError, check_plugin, refine
 from sage.values import Frame, Observation
@@ -148,6 +149,56 @@ def test_a_moving_thing_is_followed_without_a_look_at_every_frame() -> None:
     for x, result in zip(places, results, strict=True):
         assert any(abs(b[0] - x) < 20 and abs(b[1] - 200) < 20 for b in boxes(result))
     assert sum(result.looks for result in results[1:]) <= 7
+
+
+def test_a_score_near_its_threshold_is_worth_a_look_where_something_changed() -> None:
+    plugin = DetectionPlugin(detector=FindsWhite())
+    memory = answer(refine(plugin, seen(with_squares((300, 200, 60))))).memory
+    context: Context = {"previous": memory}
+    state = plugin.init_state(seen(with_squares((306, 200, 60)), 1), context)
+    same = plugin.init_state(seen(with_squares((300, 200, 60)), 1), context)
+    edge = plugin.config.threshold - plugin.config.margin
+
+    def worth(of: DetectionState, score: float) -> float:
+        sure = dataclasses.replace(of.things.boxes, scores=np.array([score], np.float32))
+        things = dataclasses.replace(of.things, boxes=sure)
+        return float(plugin._gains(dataclasses.replace(of, things=things)).max())
+
+    assert worth(state, edge) > worth(state, edge + 0.1) > worth(state, 0.9)
+    assert worth(same, edge) == 0.0
+
+
+def test_the_next_look_is_where_most_is_to_be_gained() -> None:
+    plugin = DetectionPlugin(detector=FindsWhite())
+    state = plugin.step(plugin.init_state(seen(GROUND), {}))
+    gains = np.full(len(state.regions), 2.0 * plugin.config.min_gain, np.float32)
+    for best in (3, len(gains) - 1):
+        gains[best] += 1.0
+        assert plugin._chosen(dataclasses.replace(state, gains=gains)) == best
+        gains[best] = 0.0
+
+
+def test_where_looks_find_something_more_is_expected() -> None:
+    plugin = DetectionPlugin(detector=FindsWhite())
+    first = [
+        plugin.step(plugin.init_state(seen(frame), {})).yields[0]
+        for frame in (GROUND, with_squares((50, 60, 60)))
+    ]
+    assert first[0] < 0.5 < first[1]
+
+
+def test_a_view_keeps_what_another_look_saw_move() -> None:
+    def one(left: float) -> Boxes:
+        corners = np.array([[left, 10.0, left + 40.0, 60.0]], np.float32)
+        return Boxes(corners, np.full(1, 0.8, np.float32), np.zeros(1, np.int64))
+
+    thumb = np.zeros((4, 4), np.uint8)
+    views = (View(one(100.0), thumb, 2, 0.0), None)
+    (moved, nothing) = snapped(views, one(100.0), one(112.0))
+    assert moved is not None
+    assert nothing is None
+    assert moved.found.corners_px[0, 0] == 112.0
+    assert snapped(views, one(100.0), one(300.0)) == views, "something else"
 
 
 def test_two_cameras_share_a_plugin_and_nothing_else() -> None:

@@ -74,7 +74,7 @@ def test_what_stands_beside_is_found_whatever_its_name_and_left_out_where_absent
     assert "| of all, done with all 95.0%; done with half 90.0% |" in text
     assert "| over EDF with first steps first +0.11 |" in text
     assert "| +2.50 dB | <= 10; <= 1 | refined 17.2 dB; Telea 14.5 dB |" in text
-    assert "| as many looks at random +0.040; in turn -0.015 |" in text
+    assert "of the threshold +0.200; as many looks at random +0.040; in turn -0.015 |" in text
 
 
 def test_a_loss_that_undoes_a_saving_stands_beside_it(folder: Path) -> None:

@@ -332,9 +332,11 @@ class Recorder:
     def _draw(self) -> Path | None:
         from sage.view.frames import contact_sheet, draw_scene, from_png, save_picture
 
-        shown = [(from_png(png), scene, text) for png, scene, text in self._seen]
-        if not shown and self._last is not None:
-            shown = [(*self._last, "the last frame")]
+        with self._lock:  # what sees goes on while this draws
+            kept, last = tuple(self._seen), self._last
+        shown = [(from_png(png), scene, text) for png, scene, text in kept]
+        if not shown and last is not None:
+            shown = [(*last, "the last frame")]
         if not shown:
             return None
         pictures = [(draw_scene(rgb, scene, min_width_px=448), text) for rgb, scene, text in shown]

@@ -19,6 +19,7 @@ from sage.skills.intent import Intent
 from sage.summary import Judged, Recorder, Summary, plain
 from sage.telemetry import Credited, Dropped
 from sage.values import Frame, Observation, Pose, Scene
+from sage.view.frames import from_png
 from sage.way import Way
 
 
@@ -74,6 +75,22 @@ def test_frames_are_kept_up_to_a_sheet_and_drawn(tmp_path: Path) -> None:
     summary = recorder.draw(recorder.finish(interrupted=False))
     assert summary.sheet == tmp_path / "contact_sheet.png"
     assert summary.exit_code == 0
+
+
+def test_what_is_seen_while_the_sheet_is_drawn_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder("file:clip.mp4", tmp_path, listener())
+    for number in range(0, 6, 2):
+        recorder.saw(*frame(number))
+    summary, later = recorder.finish(interrupted=False), iter(range(6, 100, 2))
+
+    def reading(png: bytes) -> np.ndarray:
+        recorder.saw(*frame(next(later)))
+        return from_png(png)
+
+    monkeypatch.setattr("sage.view.frames.from_png", reading)
+    assert recorder.draw(summary).sheet == tmp_path / "contact_sheet.png"
 
 
 def carried_out(intent: Intent, bystander: Bystander) -> Verdict:

@@ -99,13 +99,14 @@ class Odometry:
     """Dead reckoning from the wheel encoders, in a frame that starts where the robot did.
 
     It drifts: ``pose`` is not the pose in the map. ``bumper`` is true while the contact switch
-    around the base is pressed.
+    around the base is pressed, ``holding`` while something is between the gripper's fingers.
     """
 
     pose: Pose
     linear_m_s: float
     angular_rad_s: float
     bumper: bool = False
+    holding: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,19 @@ PIECES: MappingProxyType[str, PieceSpec] = MappingProxyType(
     }
 )
 
+RESTS: MappingProxyType[str, tuple[float, float, float, float, float]] = MappingProxyType(
+    {
+        "bed": (-0.15, -0.45, 0.48, 0.45, 0.53),
+        "chair": (-0.38, -0.42, 0.45, 0.42, 0.50),
+        "baby chair": (0.1, -0.42, 0.48, 0.42, 0.78),
+        "sofa": (-0.02, -0.38, 0.48, 0.38, 0.43),
+        "bookshelf": (0.1, -0.45, 0.5, 0.45, 0.985),
+        "stove": (-0.4, -0.5, 0.5, 0.5, 0.89),
+        "sink": (-0.28, -0.4, 0.44, 0.4, 0.82),
+    }
+)
+"""Where something can be put down though nothing stands there to begin with, as ``surface``."""
+
 HOMES: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
     {
         "bedroom": ("bed", "wardrobe", "desk", "dresser", "nightstand"),

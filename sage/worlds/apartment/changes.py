@@ -7,6 +7,7 @@ from dataclasses import replace
 from sage.values import Pose
 from sage.worlds.apartment.furnishing import Furniture, PlacedObject
 from sage.worlds.apartment.geometry import overlap
+from sage.worlds.apartment.handling import GRIPPER
 from sage.worlds.apartment.layout import Layout
 from sage.worlds.apartment.plan import WALL_THICKNESS_M
 from sage.worlds.apartment.robot import BASE_RADIUS_M
@@ -37,6 +38,8 @@ def put(layout: Layout, name: str, x_m: float, y_m: float, robot: Pose) -> Layou
             return replace(layout, furniture=furniture, objects=objects)
     for index, thing in enumerate(layout.objects):
         if thing.name == name:
+            if thing.furniture == GRIPPER:
+                raise ValueError(f"the robot holds the {name}")
             carried = _onto(thing, x_m, y_m, layout)
             objects = (*layout.objects[:index], carried, *layout.objects[index + 1 :])
             return replace(layout, objects=objects)

@@ -188,6 +188,31 @@ class ApartmentWorld:
             raise ConfigError(f"gripper opening {opening} is out of range; valid: 0 to 1")
         self._send(protocol.Grip(opening))
 
+    def grasp(self, forward_m: float, left_m: float) -> None:
+        """Take the object nearest to a point of the robot's frame (x forward, y left).
+
+        It takes 1.5 s, for which the robot has to stand still; whether something is held then,
+        the odometry says. What can be reached: `sage.worlds.apartment.handling`. ConfigError
+        for a point that is not finite.
+        """
+        self._send(protocol.Grasp(*self._point("grasp", forward_m, left_m)))
+
+    def place(self, forward_m: float, left_m: float) -> None:
+        """Put what is held down at a point of the robot's frame, on furniture or the floor.
+
+        It takes 1.5 s like ``grasp``; it is still held then where there was no room for it in
+        reach. ConfigError for a point that is not finite.
+        """
+        self._send(protocol.Place(*self._point("place", forward_m, left_m)))
+
+    def speak(self, text: str) -> None:
+        """Say something to the people near the robot; ConfigError unless 1 to 300 characters."""
+        if not 1 <= len(text) <= protocol.SPEECH_LIMIT:
+            raise ConfigError(
+                f"{SOURCE} cannot say {len(text)} characters; valid: 1 to {protocol.SPEECH_LIMIT}"
+            )
+        self._send(protocol.Speak(text))
+
     def advance(self, dt_s: float) -> float:
         """Lock-step: let the world live for ``dt_s``; returns its time on the client's clock.
 
@@ -249,6 +274,14 @@ class ApartmentWorld:
             self._process.kill()
             self._process.wait()
         self._stderr.close()
+
+    @staticmethod
+    def _point(what: str, forward_m: float, left_m: float) -> tuple[float, float]:
+        if not (np.isfinite(forward_m) and np.isfinite(left_m)):
+            raise ConfigError(
+                f"{SOURCE} cannot {what} at ({forward_m}, {left_m}); valid: finite metres"
+            )
+        return float(forward_m), float(left_m)
 
     def _synchronise(self) -> None:
         """Map the server's clock to ours: the quickest of a few exchanges decides."""
@@ -356,7 +389,9 @@ class ApartmentWorld:
             modality, data = "scan", RangeScan(ranges, bearings, reply.max_range_m)
         elif isinstance(reply, protocol.OdometryTaken):
             modality = "odometry"
-            data = Odometry(reply.pose, reply.linear_m_s, reply.angular_rad_s, reply.bumper)
+            data = Odometry(
+                reply.pose, reply.linear_m_s, reply.angular_rad_s, reply.bumper, reply.holding
+            )
         else:
             raise self._ended(
                 DeviceError(f"{SOURCE} sent garbage: an unexpected {type(reply).__name__}")

@@ -20,6 +20,8 @@ from sage.worlds.static_map import StaticMap
 
 REQUEST_LIMIT_BYTES = 4096
 REPLY_LIMIT_BYTES = 8 * 2**20
+SPEECH_LIMIT = 300
+"""Characters of one thing said."""
 
 _LENGTH = struct.Struct(">I")
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -58,6 +60,26 @@ class Grip(_Message, frozen=True):
     """Open (1) or close (0) the gripper."""
 
     opening: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class Grasp(_Message, frozen=True):
+    """Take the object at this point of the robot's frame (x forward, y left)."""
+
+    forward_m: float
+    left_m: float
+
+
+class Place(_Message, frozen=True):
+    """Put what is held down at this point of the robot's frame."""
+
+    forward_m: float
+    left_m: float
+
+
+class Speak(_Message, frozen=True):
+    """Say something aloud: the people near the robot hear it."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=SPEECH_LIMIT)]
 
 
 class Advance(_Message, frozen=True):
@@ -128,6 +150,7 @@ class OdometryTaken(_Message, frozen=True):
     linear_m_s: float
     angular_rad_s: float
     bumper: bool
+    holding: bool
 
 
 class Advanced(_Message, frozen=True):
@@ -162,7 +185,7 @@ class Failed(_Message, frozen=True):
     reason: str
 
 
-Request = Open | Sync | Drive | Grip | Advance | Put | AskTruth | AskPicture
+Request = Open | Sync | Drive | Grip | Grasp | Place | Speak | Advance | Put | AskTruth | AskPicture
 Reply = (
     Ready
     | Synced

@@ -1,4 +1,8 @@
-"""The robot: a round base with two driven wheels, a mast with a camera, a simple gripper."""
+"""The robot: a round base with two driven wheels, a mast with a camera, a gripper on a lift.
+
+The arm has no mass and no joints: the simulation puts it where it should be, so that lifting it
+changes nothing in how the robot drives.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,12 @@ MAX_ANGULAR_RAD_S = 2.0
 MAX_LINEAR_ACCELERATION_M_S2 = 1.2
 MAX_ANGULAR_ACCELERATION_RAD_S2 = 4.0
 FINGER_TRAVEL_M = 0.04
+SHOULDER_M = 0.1
+"""The arm turns about an upright axis this far ahead of the robot's centre."""
+STOWED_REACH_M = 0.04
+STOWED_HEIGHT_M = 0.4
+FINGER_AHEAD_M = 0.045
+FINGER_SIDE_M = 0.012
 
 CAMERA = CameraModel(
     width_px=224,
@@ -40,8 +50,9 @@ def robot_xml(start: Pose, group: int) -> str:
 </body>"""
         for side, sign in (("left", 1), ("right", -1))
     )
+    finger_x = SHOULDER_M + STOWED_REACH_M + FINGER_AHEAD_M
     fingers = "".join(
-        f"""<body name="{side} finger" pos="0.185 {sign * 0.012} 0.4">
+        f"""<body name="{side} finger" pos="{finger_x} {sign * FINGER_SIDE_M} {STOWED_HEIGHT_M}">
 <joint name="{side} finger" type="slide" axis="0 {sign} 0" range="0 {FINGER_TRAVEL_M}"
  damping="2"/>
 <geom type="box" size="0.03 0.006 0.02" mass="0.03" group="{group}" contype="0" conaffinity="0"
@@ -66,7 +77,16 @@ def robot_xml(start: Pose, group: int) -> str:
 <geom type="box" size="0.05 0.1 0.045" pos="-0.01 0 1.0" {look} rgba=".93 .94 .95 1"/>
 <geom type="sphere" size="0.02" pos="0.04 0.05 1.0" {look} rgba=".05 .2 .4 1"/>
 <geom type="sphere" size="0.02" pos="0.04 -0.05 1.0" {look} rgba=".05 .2 .4 1"/>
-<geom type="box" size="0.03 0.05 0.015" pos="0.14 0 0.4" {look} rgba=".3 .3 .32 1"/>
+<geom type="box" size="0.012 0.035 0.36" pos="{SHOULDER_M - 0.03} 0 0.66" {look}
+ rgba=".45 .47 .5 1"/>
+<body name="arm" pos="{SHOULDER_M} 0 {STOWED_HEIGHT_M}">
+<geom type="cylinder" size="0.03 0.035" {look} rgba=".1 .45 .85 1"/>
+<geom name="arm link" type="box" size="{STOWED_REACH_M / 2} 0.018 0.014"
+ pos="{STOWED_REACH_M / 2} 0 0" {look} rgba=".7 .72 .75 1"/>
+<body name="hand" pos="{STOWED_REACH_M} 0 0">
+<geom type="box" size="0.02 0.05 0.015" {look} rgba=".3 .3 .32 1"/>
+</body>
+</body>
 <camera name="eye" pos="0 0 {CAMERA.mount_height_m}" fovy="{math.degrees(CAMERA.fov_y_rad):.3f}"
  xyaxes="0 -1 0 {sin:.5f} 0 {cos:.5f}"/>
 {casters}{wheels}{fingers}

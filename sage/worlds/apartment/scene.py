@@ -77,6 +77,7 @@ class Scene:
         mujoco.mj_forward(self.model, self.data)
         self._eye = self.model.camera("eye").id
         self._radius = np.where(self.model.geom_rbound > 0, self.model.geom_rbound, 9.0)
+        self._roams = np.zeros(self.model.nbody, dtype=bool)
         self._room_of_geom = self._index_rooms()
         self._thing_of_geom, self.things = self._index_things()
         self._canvas: _Canvas | None = None
@@ -96,9 +97,9 @@ class Scene:
         return of_geom, things
 
     def _index_rooms(self) -> npt.NDArray[np.int64]:
-        """Geom to its room's index in ROOM_NAMES: nothing but the robot leaves its room."""
+        """Geom to its room's index in ROOM_NAMES; -1 for what goes from room to room."""
         rooms = np.full(self.model.ngeom, -1, dtype=np.int64)
-        for geom in range(self.model.ngeom):
+        for geom in np.flatnonzero(~self._roams[self.model.geom_bodyid]):
             x, y, _ = self.data.geom_xpos[geom]
             name = self.layout.static_map.room_at(float(x), float(y))
             if name is not None:
@@ -114,6 +115,17 @@ class Scene:
             self.model.body(name).pos[:] = place
         self.mujoco.mj_kinematics(self.model, self.data)
         self._room_of_geom = self._index_rooms()
+
+    def roam(self, body: str, on: bool) -> None:
+        """Whether a body may be in any room from now on, so that every room's view shows it."""
+        self._roams[self.model.body(body).id] = on
+        self._room_of_geom = self._index_rooms()
+
+    def carry(self, name: str, place: tuple[float, float, float], yaw_rad: float) -> None:
+        """Put an object somewhere until the next step of physics draws it there."""
+        body = self.model.body(f"object:{name}")
+        body.pos[:] = place
+        body.quat[:] = math.cos(yaw_rad / 2), 0.0, 0.0, math.sin(yaw_rad / 2)
 
     def eye_at(self, pose: Pose, height_m: float, pitch_down_rad: float, roll: float = 0.0) -> None:
         """Put the camera somewhere by hand (the robot's own pose is set by its physics)."""

@@ -135,6 +135,12 @@ class Server:
             simulation.drive(Twist(request.linear_m_s, request.angular_rad_s))
         elif isinstance(request, protocol.Grip):
             simulation.grip(request.opening)
+        elif isinstance(request, protocol.Grasp):
+            simulation.grasp(request.forward_m, request.left_m)
+        elif isinstance(request, protocol.Place):
+            simulation.place(request.forward_m, request.left_m)
+        elif isinstance(request, protocol.Speak):
+            simulation.speak(request.text)
         elif isinstance(request, protocol.Sync):
             protocol.send(self._channel, protocol.Synced(time.perf_counter()))
         elif isinstance(request, protocol.AskTruth):
@@ -189,6 +195,7 @@ class Server:
                 odometry.linear_m_s,
                 odometry.angular_rad_s,
                 odometry.bumper,
+                odometry.holding,
             ),
         )
         scan = self._simulation.scan()

@@ -9,6 +9,8 @@ import numpy as np
 from sage.values import Odometry, Pose, RangeScan, Twist, wrap_angle
 from sage.worlds.apartment import robot
 from sage.worlds.apartment.changes import put
+from sage.worlds.apartment.furnishing import PlacedObject
+from sage.worlds.apartment.gripper import Gripper
 from sage.worlds.apartment.layout import Layout
 from sage.worlds.apartment.mjcf import SOLID_GROUP, TIMESTEP_S
 from sage.worlds.apartment.scene import Scene
@@ -49,6 +51,8 @@ class Simulation:
         self._commanded_s = -math.inf
         self._ramped = (0.0, 0.0)
         self._contacts = _Contacts(self.scene)
+        self._gripper = Gripper(self.scene)
+        self._said = ""
         self._walkers = [
             _Walker(self.scene, index)
             for index, person in enumerate(layout.people)
@@ -91,6 +95,22 @@ class Simulation:
         """Move the fingers: 0 is closed, 1 is open."""
         self._data.ctrl[self._finger_ctrl] = min(max(opening, 0.0), 1.0) * robot.FINGER_TRAVEL_M
 
+    def grasp(self, forward_m: float, left_m: float) -> None:
+        """Reach for the object at a point of the robot's frame; it takes 1.5 s at a stand."""
+        self._gripper.grasp(self.layout, self.pose, self.time_s, self._ahead(forward_m, left_m))
+
+    def place(self, forward_m: float, left_m: float) -> None:
+        """Put what is held down at a point of the robot's frame; it takes 1.5 s at a stand."""
+        self._gripper.place(self.layout, self.pose, self.time_s, self._ahead(forward_m, left_m))
+
+    def speak(self, text: str) -> None:
+        """Say something aloud."""
+        self._said = text
+
+    def _ahead(self, forward_m: float, left_m: float) -> tuple[float, float]:
+        bearing_rad = math.atan2(left_m, forward_m)
+        return self.pose.point_at(bearing_rad, math.hypot(forward_m, left_m))
+
     def put(self, name: str, x_m: float, y_m: float) -> None:
         """Move an object or a piece of furniture now; ValueError where it cannot stand there."""
         self.layout = put(self.layout, name, x_m, y_m, self.pose)
@@ -118,6 +138,7 @@ class Simulation:
         self._data.ctrl[:2] = (v - turn) / robot.WHEEL_RADIUS_M, (v + turn) / robot.WHEEL_RADIUS_M
         for walker in self._walkers:
             walker.walk(dt, self._data, self.pose)
+        self.layout = self._gripper.live(self.layout, self.pose, self.time_s)
         self._mujoco.mj_step(self._model, self._data, steps)
         self._contacts.look(self._data)
         self._reckon()
@@ -146,6 +167,7 @@ class Simulation:
             linear_m_s=float(0.5 * (left + right)),
             angular_rad_s=float((right - left) / robot.TRACK_M),
             bumper=self._contacts.touching,
+            holding=self._gripper.holding is not None,
         )
 
     def scan(self) -> RangeScan:
@@ -186,13 +208,18 @@ class Simulation:
                 FurnitureTruth(f.name, f.x_m, f.y_m, f.footprint, f.room)
                 for f in self.layout.furniture
             ),
-            objects=tuple(
-                ObjectTruth(o.name, o.x_m, o.y_m, o.z_m, o.furniture, o.room)
-                for o in self.layout.objects
-            ),
+            objects=tuple(self._object(thing, pose) for thing in self.layout.objects),
             people=tuple(people),
             collisions=self._contacts.counted(),
+            said=self._said,
         )
+
+    def _object(self, thing: PlacedObject, robot_pose: Pose) -> ObjectTruth:
+        x, y, z, room = thing.x_m, thing.y_m, thing.z_m, thing.room
+        if thing.name == self._gripper.holding:
+            x, y, z = self._gripper.carried(robot_pose)
+            room = self.layout.static_map.room_at(x, y) or room
+        return ObjectTruth(thing.name, x, y, z, thing.furniture, room)
 
     def close(self) -> None:
         """Free the renderer."""

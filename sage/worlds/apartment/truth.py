@@ -21,7 +21,10 @@ class FurnitureTruth:
 
 @dataclass(frozen=True, slots=True)
 class ObjectTruth:
-    """An object and the piece of furniture that it stands on; z is the base's height."""
+    """An object and the piece of furniture that it stands on; z is the base's height.
+
+    ``furniture`` is ``gripper`` while the robot holds it, and ``floor`` where it lies there.
+    """
 
     name: str
     x_m: float
@@ -57,7 +60,10 @@ class Collisions:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The apartment at one moment; ``room`` is the robot's, None while it is outside."""
+    """The apartment at one moment.
+
+    ``room`` is the robot's, None while it is outside; ``said`` is what the robot said last.
+    """
 
     time_s: float
     robot: Pose
@@ -66,3 +72,4 @@ class Truth:
     objects: tuple[ObjectTruth, ...]
     people: tuple[PersonTruth, ...]
     collisions: Collisions
+    said: str = ""

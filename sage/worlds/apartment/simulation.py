@@ -13,12 +13,12 @@ from sage.worlds.apartment.furnishing import PlacedObject
 from sage.worlds.apartment.gripper import Gripper
 from sage.worlds.apartment.layout import Layout
 from sage.worlds.apartment.mjcf import SOLID_GROUP, TIMESTEP_S
+from sage.worlds.apartment.people import People
 from sage.worlds.apartment.scene import Scene
 from sage.worlds.apartment.truth import (
     Collisions,
     FurnitureTruth,
     ObjectTruth,
-    PersonTruth,
     Truth,
 )
 
@@ -27,9 +27,6 @@ MAX_RANGE_M = 8.0
 RANGE_NOISE_M = 0.01
 DROPOUT = 0.005
 COMMAND_LIFE_S = 0.5
-WALK_M_S = 0.3
-WALKER_STOPS_M = 1.2
-_WALKER_RESTS_S = 2.0
 _EPISODE_GAP_S = 0.5
 _STEPS_PER_TICK = 2
 TICK_S = _STEPS_PER_TICK * TIMESTEP_S
@@ -53,11 +50,7 @@ class Simulation:
         self._contacts = _Contacts(self.scene)
         self._gripper = Gripper(self.scene)
         self._said = ""
-        self._walkers = [
-            _Walker(self.scene, index)
-            for index, person in enumerate(layout.people)
-            if person.stroll_to is not None
-        ]
+        self._people = People(self.scene)
         wheels = [self._model.joint(f"{side} wheel") for side in ("left", "right")]
         self._wheel_qpos = np.array([wheel.qposadr[0] for wheel in wheels])
         self._wheel_qvel = np.array([wheel.dofadr[0] for wheel in wheels])
@@ -104,8 +97,9 @@ class Simulation:
         self._gripper.place(self.layout, self.pose, self.time_s, self._ahead(forward_m, left_m))
 
     def speak(self, text: str) -> None:
-        """Say something aloud."""
+        """Say something aloud; the people around react to it."""
         self._said = text
+        self._people.hear(text, self.layout, self.pose)
 
     def _ahead(self, forward_m: float, left_m: float) -> tuple[float, float]:
         bearing_rad = math.atan2(left_m, forward_m)
@@ -136,9 +130,9 @@ class Simulation:
         self._ramped = (v, w)
         turn = 0.5 * w * robot.TRACK_M
         self._data.ctrl[:2] = (v - turn) / robot.WHEEL_RADIUS_M, (v + turn) / robot.WHEEL_RADIUS_M
-        for walker in self._walkers:
-            walker.walk(dt, self._data, self.pose)
-        self.layout = self._gripper.live(self.layout, self.pose, self.time_s)
+        pose = self.pose
+        self._people.live(dt, self.layout, pose)
+        self.layout = self._gripper.live(self.layout, pose, self.time_s)
         self._mujoco.mj_step(self._model, self._data, steps)
         self._contacts.look(self._data)
         self._reckon()
@@ -196,10 +190,6 @@ class Simulation:
         """Everything as it is now, for scoring."""
         pose = self.pose
         rooms = self.layout.static_map
-        people = []
-        for index, person in enumerate(self.layout.people):
-            x, y, _ = self._data.mocap_pos[index]
-            people.append(PersonTruth(person.name, person.room, float(x), float(y)))
         return Truth(
             time_s=self.time_s,
             robot=pose,
@@ -209,7 +199,7 @@ class Simulation:
                 for f in self.layout.furniture
             ),
             objects=tuple(self._object(thing, pose) for thing in self.layout.objects),
-            people=tuple(people),
+            people=self._people.truths(self.layout),
             collisions=self._contacts.counted(),
             said=self._said,
         )
@@ -272,39 +262,6 @@ class _Contacts:
         """The episodes so far."""
         counts = self._counts
         return Collisions(counts["wall"], counts["furniture"], counts["person"])
-
-
-class _Walker:
-    """A person who strolls between two points, rests at each, and waits for a robot nearby."""
-
-    def __init__(self, scene: Scene, index: int) -> None:
-        person = scene.layout.people[index]
-        assert person.stroll_to is not None
-        self._index = index
-        self._ends = (np.array([person.x_m, person.y_m]), np.array(person.stroll_to))
-        self._length = float(np.hypot(*(self._ends[1] - self._ends[0])))
-        self._along = 0.0
-        self._direction = 1.0
-        self._rests_s = _WALKER_RESTS_S
-
-    def walk(self, dt_s: float, data: object, robot_pose: Pose) -> None:
-        """Move on by ``dt_s`` unless it rests or the robot is near."""
-        position = data.mocap_pos[self._index]  # type: ignore[attr-defined]
-        if robot_pose.distance_to(position[0], position[1]) < WALKER_STOPS_M:
-            return
-        if self._rests_s > 0:
-            self._rests_s -= dt_s
-            return
-        self._along += self._direction * WALK_M_S * dt_s
-        if not 0.0 <= self._along <= self._length:
-            self._along = min(max(self._along, 0.0), self._length)
-            self._direction = -self._direction
-            self._rests_s = _WALKER_RESTS_S
-        step = (self._ends[1] - self._ends[0]) / self._length
-        position[:2] = self._ends[0] + self._along * step
-        yaw = math.atan2(*(self._direction * step)[::-1])
-        quaternion = data.mocap_quat[self._index]  # type: ignore[attr-defined]
-        quaternion[:] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
 
 
 __all__ = ["BEAMS", "MAX_RANGE_M", "TICK_S", "Simulation", "clip_twist"]

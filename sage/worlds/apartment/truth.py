@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sage.values import Pose
 from sage.worlds.static_map import Rect
+
+Activity = Literal["free", "following", "followed", "leading", "led"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,20 @@ class ObjectTruth:
 
 @dataclass(frozen=True, slots=True)
 class PersonTruth:
-    """A person, where they are now."""
+    """A person, where they are now.
+
+    Attributes:
+        activity: ``free`` until the robot speaks to them; then ``following`` it, ``followed`` once
+            that is over, ``leading`` it, or ``led`` once they stand where they led it.
+        led_to: the room that they lead or led to.
+    """
 
     name: str
     room: str
     x_m: float
     y_m: float
+    activity: Activity = "free"
+    led_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,8 @@ from sage.irp.errors import ConfigError, DeviceError
 from sage.values import (
     CameraModel,
     Effect,
-    Frame,
     Observation,
-    Odometry,
     Pose,
-    RangeScan,
     Twist,
     UInt8Array,
 )
@@ -375,30 +372,10 @@ class ApartmentWorld:
                 log.exception("a subscriber of %s failed", SOURCE)
 
     def _observation(self, reply: protocol.Reply) -> Observation:
-        data: Frame | RangeScan | Odometry
-        if isinstance(reply, protocol.FrameTaken):
-            shape = (reply.height_px, reply.width_px, 3)
-            if len(reply.rgb) != shape[0] * shape[1] * 3:
-                raise self._ended(DeviceError(f"{SOURCE} sent garbage: a frame cut short"))
-            rgb = np.frombuffer(reply.rgb, dtype=np.uint8).reshape(shape)
-            modality, data = "camera", Frame(rgb, self.camera)
-        elif isinstance(reply, protocol.ScanTaken):
-            if len(reply.ranges) != len(reply.bearings) or len(reply.ranges) % 8:
-                raise self._ended(DeviceError(f"{SOURCE} sent garbage: a scan cut short"))
-            ranges, bearings = np.frombuffer(reply.ranges), np.frombuffer(reply.bearings)
-            modality, data = "scan", RangeScan(ranges, bearings, reply.max_range_m)
-        elif isinstance(reply, protocol.OdometryTaken):
-            modality = "odometry"
-            data = Odometry(
-                reply.pose, reply.linear_m_s, reply.angular_rad_s, reply.bumper, reply.holding
-            )
-        else:
-            raise self._ended(
-                DeviceError(f"{SOURCE} sent garbage: an unexpected {type(reply).__name__}")
-            )
-        return Observation(
-            SOURCE, modality, reply.captured_s + self._offset_s, reply.sequence, data
-        )
+        try:
+            return protocol.observed(reply, SOURCE, self.camera, self._offset_s)
+        except protocol.ProtocolError as error:
+            raise self._ended(DeviceError(f"{SOURCE} sent garbage: {error}")) from error
 
     def _ended(self, error: DeviceError) -> DeviceError:
         if self._error is None:

@@ -57,6 +57,7 @@ class Gripper:
         self._reach = _Reach()
         self._left_at = (-math.inf, _Reach())
         self._held: PlacedObject | None = None
+        self.handled: set[str] = set()
         self._held_yaw_rad = 0.0
 
     @property
@@ -133,6 +134,7 @@ class Gripper:
             found = handling.within_grasp(layout, pose, action.point)
             if found is None:
                 return layout
+            self.handled.add(found.name)
             self._held_yaw_rad = wrap_angle(found.yaw_rad - pose.yaw_rad)
             room = layout.static_map.room_at(pose.x_m, pose.y_m) or found.room
             thing = self._held = replace(found, furniture=GRIPPER, room=room)

@@ -37,7 +37,9 @@ _TURNS_RAD_S = 4.0
 _MARGIN_M = 0.14  # of the distances above: less than what a route keeps by itself
 
 _FOLLOW = re.compile(r"\b(follow|come with) me\b")
-_LEAD = re.compile(r"\b(lead|show me) the way\b|\bi(m| am| will|ll|) follow(ing)? you\b")
+_LEAD = re.compile(
+    r"\b(lead|show me) the way\b|\bi(m| am| will|ll|) (going to )?follow(ing)? you\b"
+)
 _ARRIVED = re.compile(r"\bwe (are|re) (there|here)\b|\bhere we are\b|\bwe (have|ve) arrived\b")
 
 

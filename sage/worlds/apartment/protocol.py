@@ -13,8 +13,9 @@ import struct
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
-from sage.values import CameraModel, Pose
+from sage.values import CameraModel, Frame, Observation, Odometry, Pose, RangeScan
 from sage.worlds.apartment.truth import Truth
 from sage.worlds.static_map import StaticMap
 
@@ -235,6 +236,33 @@ def receive_reply(channel: socket.socket) -> Reply | None:
     except msgspec.DecodeError as error:
         raise ProtocolError(f"not a reply: {error}") from error
     return reply
+
+
+def observed(reply: Reply, source: str, camera: CameraModel, offset_s: float) -> Observation:
+    """The observation that a reply carries, its time put on the client's clock by ``offset_s``.
+
+    ProtocolError where the reply carries none, or a part of one.
+    """
+    data: Frame | RangeScan | Odometry
+    if isinstance(reply, FrameTaken):
+        shape = (reply.height_px, reply.width_px, 3)
+        if len(reply.rgb) != shape[0] * shape[1] * 3:
+            raise ProtocolError("a frame cut short")
+        rgb = np.frombuffer(reply.rgb, dtype=np.uint8).reshape(shape)
+        modality, data = "camera", Frame(rgb, camera)
+    elif isinstance(reply, ScanTaken):
+        if len(reply.ranges) != len(reply.bearings) or len(reply.ranges) % 8:
+            raise ProtocolError("a scan cut short")
+        ranges, bearings = np.frombuffer(reply.ranges), np.frombuffer(reply.bearings)
+        modality, data = "scan", RangeScan(ranges, bearings, reply.max_range_m)
+    elif isinstance(reply, OdometryTaken):
+        modality = "odometry"
+        data = Odometry(
+            reply.pose, reply.linear_m_s, reply.angular_rad_s, reply.bumper, reply.holding
+        )
+    else:
+        raise ProtocolError(f"an unexpected {type(reply).__name__}")
+    return Observation(source, modality, reply.captured_s + offset_s, reply.sequence, data)
 
 
 def _receive(channel: socket.socket, limit_bytes: int) -> bytes | None:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from sage.irp.errors import DeviceError
 from sage.ontology import ROOM_NAMES
 from sage.values import CameraModel, Pose, UInt8Array, wrap_angle
+from sage.worlds.apartment.canvas import Canvas
 from sage.worlds.apartment.catalogue import OBJECT_HEIGHT_M
 from sage.worlds.apartment.layout import Layout, free_cells, make_layout
 from sage.worlds.apartment.mjcf import (
-    HIDDEN_GROUP,
     OVERHEAD_GROUP,
     ROBOT_GROUP,
     SOLID_GROUP,
@@ -80,8 +80,8 @@ class Scene:
         self._roams = np.zeros(self.model.nbody, dtype=bool)
         self._room_of_geom = self._index_rooms()
         self._thing_of_geom, self.things = self._index_things()
-        self._canvas: _Canvas | None = None
-        self._label_canvas: _Canvas | None = None
+        self._canvas: Canvas | None = None
+        self._label_canvas: Canvas | None = None
 
     def _index_things(self) -> tuple[npt.NDArray[np.int32], list[tuple[str, str, int]]]:
         """Geom to thing index (-1: none), and per thing (kind, label, body)."""
@@ -191,7 +191,7 @@ class Scene:
         eye.type = mujoco.mjtCamera.mjCAMERA_FREE
         eye.lookat[:] = ((x_min + x_max) / 2, (y_min + y_max) / 2, 0.4)
         eye.distance, eye.azimuth, eye.elevation = 12.8, 90.0, -74.0
-        with _Canvas(mujoco, self.model, width_px, height_px, sky=True) as canvas:
+        with Canvas(mujoco, self.model, width_px, height_px, sky=True) as canvas:
             canvas.show(ROBOT_GROUP, True)
             canvas.show(OVERHEAD_GROUP, False)
             canvas.update(self.data, None, eye)
@@ -204,9 +204,9 @@ class Scene:
                 canvas.close()
         self._canvas = self._label_canvas = None
 
-    def _new_canvas(self, samples: int) -> _Canvas:
+    def _new_canvas(self, samples: int) -> Canvas:
         size = self.camera.width_px, self.camera.height_px
-        return _Canvas(self.mujoco, self.model, *size, samples=samples)
+        return Canvas(self.mujoco, self.model, *size, samples=samples)
 
     def _visible(self) -> npt.NDArray[np.bool_]:
         """Which geoms the camera may see: a quick test of bounding spheres."""
@@ -230,118 +230,6 @@ class Scene:
         spread = np.where(ratio < 1.0, np.arcsin(ratio), math.pi)
         seen = wedges(self.layout.static_map, pose, math.radians(55.0))
         return inside & in_wedges(bearing, spread, self._room_of_geom, ROOM_NAMES, seen)
-
-
-class _Canvas:
-    """An off-screen framebuffer with MuJoCo's abstract scene."""
-
-    def __init__(
-        self,
-        mujoco: Any,
-        model: Any,
-        width_px: int,
-        height_px: int,
-        samples: int = 4,
-        sky: bool = False,
-    ) -> None:
-        self._mujoco = mujoco
-        self._model = model
-        self._rect = mujoco.MjrRect(0, 0, width_px, height_px)
-        self._groups = model.geom_group.copy()
-        self._option = mujoco.MjvOption()
-        self._option.geomgroup[:] = 0
-        self._option.geomgroup[0] = 1
-        self._option.geomgroup[OVERHEAD_GROUP] = 1
-        self._drawn = np.zeros(0, dtype=np.int64)
-        self._scene = mujoco.MjvScene(model, maxgeom=2000)
-        flags = mujoco.mjtRndFlag
-        for flag in (flags.mjRND_SHADOW, flags.mjRND_REFLECTION, flags.mjRND_HAZE):
-            self._scene.flags[flag] = 0
-        # The sky is behind walls for everything but a view from above, and costs a third.
-        self._scene.flags[flags.mjRND_SKYBOX] = int(sky)
-        self._gl: Any = None
-        self._context: Any = None
-        try:
-            from mujoco.gl_context import GLContext
-
-            self._gl = GLContext(width_px, height_px)
-            self._gl.make_current()
-            model.vis.quality.offsamples = samples
-            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
-            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        except Exception as error:
-            self.close()
-            raise DeviceError(
-                f"sim:apartment cannot draw without a display ({error}); install libegl1 (and "
-                f"libgl1-mesa-dri), or set MUJOCO_GL (now {os.environ.get('MUJOCO_GL')!r}; egl, "
-                f"osmesa or glfw)"
-            ) from error
-
-    def __enter__(self) -> _Canvas:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def show(self, group: int, on: bool) -> None:
-        self._option.geomgroup[group] = int(on)
-
-    def update(self, data: Any, visible: npt.NDArray[np.bool_] | None, camera: Any) -> None:
-        """Take over positions; geoms that are not ``visible`` are left out."""
-        mujoco = self._mujoco
-        if isinstance(camera, int):
-            eye = mujoco.MjvCamera()
-            eye.type, eye.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, camera
-        else:
-            eye = camera
-        groups = self._groups if visible is None else np.where(visible, self._groups, HIDDEN_GROUP)
-        self._model.geom_group[:] = groups
-        try:
-            mujoco.mjv_updateScene(
-                self._model,
-                data,
-                self._option,
-                None,
-                eye,
-                mujoco.mjtCatBit.mjCAT_ALL,
-                self._scene,
-            )
-        finally:
-            self._model.geom_group[:] = self._groups
-        # Geoms enter the scene in the model's order; that maps segment numbers back to geoms.
-        self._drawn = np.flatnonzero(np.asarray(self._option.geomgroup)[groups] == 1)
-
-    def draw(self) -> UInt8Array:
-        rect = self._rect
-        picture = np.empty((rect.height, rect.width, 3), dtype=np.uint8)
-        self._gl.make_current()
-        self._mujoco.mjr_render(rect, self._scene, self._context)
-        self._mujoco.mjr_readPixels(picture, None, rect, self._context)
-        return np.ascontiguousarray(picture[::-1])
-
-    def segment(self) -> npt.NDArray[np.int32]:
-        """The geom that each pixel shows, -1 where it is none."""
-        flags = self._mujoco.mjtRndFlag
-        self._scene.flags[flags.mjRND_SEGMENT] = 1
-        self._scene.flags[flags.mjRND_IDCOLOR] = 1
-        try:
-            picture = self.draw().astype(np.int32)
-        finally:
-            self._scene.flags[flags.mjRND_SEGMENT] = 0
-            self._scene.flags[flags.mjRND_IDCOLOR] = 0
-        number = picture[:, :, 0] + 256 * picture[:, :, 1] + 65536 * picture[:, :, 2]
-        table = np.concatenate([[-1], self._drawn]).astype(np.int32)
-        geoms: npt.NDArray[np.int32] = table[np.minimum(number, len(table) - 1)]
-        return geoms
-
-    def close(self) -> None:
-        if self._context is not None:
-            self._gl.make_current()
-            self._context.free()
-            self._context = None
-        if self._gl is not None:
-            self._gl.free()
-            self._gl = None
 
 
 class ViewSampler:

@@ -209,7 +209,8 @@ class Simulation:
         if thing.name == self._gripper.holding:
             x, y, z = self._gripper.carried(robot_pose)
             room = self.layout.static_map.room_at(x, y) or room
-        return ObjectTruth(thing.name, x, y, z, thing.furniture, room)
+        handled = thing.name in self._gripper.handled
+        return ObjectTruth(thing.name, x, y, z, thing.furniture, room, handled)
 
     def close(self) -> None:
         """Free the renderer."""

@@ -26,7 +26,8 @@ class FurnitureTruth:
 class ObjectTruth:
     """An object and the piece of furniture that it stands on; z is the base's height.
 
-    ``furniture`` is ``gripper`` while the robot holds it, and ``floor`` where it lies there.
+    ``furniture`` is ``gripper`` while the robot holds it, and ``floor`` where it lies there;
+    ``handled`` once the robot has had it in its gripper.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ObjectTruth:
     z_m: float
     furniture: str
     room: str
+    handled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def test_what_is_taken_rides_along_and_is_put_down(simulation: Simulation) -> No
     put = object_now(simulation, thing.name)
     assert (put.furniture, put.room) == (piece.name, piece.room)
     assert put.z_m == piece.surface_z_m
+    assert [o.name for o in simulation.truth().objects if o.handled] == [thing.name]
     live(simulation, 0.5)
     assert simulation.scene.data.body(f"object:{thing.name}").xpos == pytest.approx(
         [put.x_m, put.y_m, put.z_m]

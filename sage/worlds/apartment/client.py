@@ -208,7 +208,8 @@ class ApartmentWorld:
             raise ConfigError(
                 f"{SOURCE} cannot say {len(text)} characters; valid: 1 to {protocol.SPEECH_LIMIT}"
             )
-        self._send(protocol.Speak(text))
+        # Half a character, as a careless decoder leaves it, cannot be sent.
+        self._send(protocol.Speak(text.encode("utf-8", "replace").decode()))
 
     def advance(self, dt_s: float) -> float:
         """Lock-step: let the world live for ``dt_s``; returns its time on the client's clock.

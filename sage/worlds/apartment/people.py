@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -128,6 +128,14 @@ class People:
                 told.append(PersonTruth(person.name, room, x, y, guided.activity, guided.led_to))
         return tuple(told)
 
+    def whereabouts(self, people: tuple[Person, ...]) -> tuple[Person, ...]:
+        """The people, those who went somewhere with the robot where they are now."""
+        moved = list(people)
+        for index in self._guided:
+            x_m, y_m = self._at(index)
+            moved[index] = replace(people[index], x_m=x_m, y_m=y_m)
+        return tuple(moved)
+
     def _at(self, index: int) -> Point:
         x, y, _ = self._scene.data.mocap_pos[index]
         return float(x), float(y)
@@ -216,6 +224,7 @@ class _Guided:
         self.led_to: str | None = None
         self._path: list[Point] = []
         self._goal: Point | None = None
+        self._planned_among: object = None
         self._thinks_s = self._replans_s = self._stood_s = self._squeezes_s = 0.0
         self._waits = True
 
@@ -287,8 +296,10 @@ class _Guided:
         lost |= away_m > _CLOSE_BEHIND_M and not in_sight(around.layout, self._here, robot)
         stuck = self._stood_s > _REPLANS_S and not (lost or self._waits)
         self._waits = lost
-        if self._goal is None or (stuck and self._replans_s <= 0.0):
+        moved = self._planned_among is not around.layout.furniture
+        if self._goal is None or moved or (stuck and self._replans_s <= 0.0):
             self._replans_s = _REPLANS_S
+            self._planned_among = around.layout.furniture
             self._plan_lead(floor, around)
         if self._goal is None or math.dist(self._here, self._goal) < 0.02:
             self.activity = "led"  # there, or no way leads there: this is as far as it goes

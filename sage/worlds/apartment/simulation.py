@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -107,7 +108,9 @@ class Simulation:
 
     def put(self, name: str, x_m: float, y_m: float) -> None:
         """Move an object or a piece of furniture now; ValueError where it cannot stand there."""
-        self.layout = put(self.layout, name, x_m, y_m, self.pose)
+        people = self.layout.people
+        now = replace(self.layout, people=self._people.whereabouts(people))
+        self.layout = replace(put(now, name, x_m, y_m, self.pose), people=people)
         self.scene.rearrange(self.layout)
 
     def step_to(self, time_s: float) -> None:

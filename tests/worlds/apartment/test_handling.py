@@ -135,6 +135,29 @@ def test_what_is_taken_rides_along_and_is_put_down(simulation: Simulation) -> No
     )
 
 
+def test_what_is_put_down_in_another_room_is_drawn_there(simulation: Simulation) -> None:
+    """The camera's culling by room must know where things went."""
+    thing = take(simulation)
+    live(simulation, 1.0)
+    layout = simulation.layout
+    piece, pose = next(
+        (piece, pose)
+        for piece in layout.furniture
+        if piece.surface_z_m is not None and piece.room != thing.room and piece.height_m < 1.0
+        for pose in places_near(layout, piece.x_m, piece.y_m, piece.room)
+        if put_down(layout, pose, thing, (piece.x_m, piece.y_m))
+    )
+    stand(simulation, pose)
+    simulation.place(*in_robot_frame(simulation, piece.x_m, piece.y_m))
+    live(simulation, 2.5)
+    lying = object_now(simulation, thing.name)
+    assert lying.room == piece.room
+    bearing = math.atan2(lying.y_m - pose.y_m, lying.x_m - pose.x_m)
+    stand(simulation, replace(pose, yaw_rad=bearing))
+    labels = simulation.scene.labels(simulation.pose)
+    assert thing.name in [label.label for label in labels]
+
+
 def test_only_what_is_near_ahead_and_behind_no_wall_is_taken(layout: Layout) -> None:
     thing, pose = takeable(layout)
     at = thing.x_m, thing.y_m
@@ -366,6 +389,8 @@ def test_the_client_takes_carries_and_places_through_the_process() -> None:
                 call(math.nan, 0.0)
             with pytest.raises(ConfigError, match="finite"):
                 call(0.0, math.inf)
+        world.speak("half a character: \ud83d")
+        assert world.truth().said == "half a character: ?"
         with pytest.raises(ConfigError, match="301 characters"):
             world.speak("a" * 301)
         with pytest.raises(ConfigError, match="0 characters"):

@@ -150,11 +150,15 @@ def test_a_follower_stands_where_the_robot_stands(stage: Stage) -> None:
     assert stage.person() == before
 
 
-def test_a_follower_gives_up_after_a_minute_without_a_step(stage: Stage) -> None:
+def test_a_follower_gives_up_after_a_time_without_a_step(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert people.PATIENCE_S == 60.0
+    monkeypatch.setattr(people, "PATIENCE_S", 6.0)
     stage.say("follow me")
-    stage.live(people.PATIENCE_S - 5.0)
+    stage.live(5.0)
     assert stage.person().activity == "following"
-    stage.live(10.0)
+    stage.live(3.0)
     assert stage.person().activity == "followed"
 
 
@@ -294,6 +298,28 @@ def test_words_without_an_addressee_leave_the_world_as_it_was() -> None:
         (quiet[0][1].x_m, quiet[0][1].y_m), (stage.layout.people[1].x_m, stage.layout.people[1].y_m)
     )
     assert moved > 0.1
+
+
+def test_furniture_goes_where_a_person_was_and_not_where_they_are(stage: Stage) -> None:
+    room = stage.elsewhere()
+    stage.say("follow me")
+    stage.live(40.0, stage.along(room))
+    told = stage.person()
+    for piece in stage.layout.furniture:
+        with pytest.raises(ValueError, match="would stand"):
+            stage.simulation.put(piece.name, told.x_m, told.y_m)
+    assert stage.simulation.layout.people == stage.layout.people
+    taken = 0
+    stage.set_robot(stage.layout.static_map.room("corridor").center)
+    was = stage.layout.people[STANDS]
+    for piece in stage.layout.furniture:
+        try:
+            stage.simulation.put(piece.name, was.x_m, was.y_m)
+        except ValueError:
+            continue
+        taken += 1
+        break
+    assert taken
 
 
 def test_a_led_stroller_no_longer_strolls() -> None:

@@ -203,7 +203,7 @@ def _budget(args: argparse.Namespace, config: RunConfig) -> dict[str, Any]:
 
 def commands_said(args: argparse.Namespace, config: RunConfig) -> tuple[str, ...]:
     """What to say first: what was asked for, or the tour where nobody else says anything."""
-    from sage.skills.grammar import read_script
+    from sage.skills.script import read_script
 
     commands = [text.encode("utf-8", "replace").decode("utf-8") for text in args.say]
     if args.script:

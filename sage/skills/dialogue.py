@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 from sage.ontology import rooms_of
 from sage.skills.answers import count_meant, meant
-from sage.skills.grammar import MAX_COMMAND_CHARS, parse
+from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
 from sage.skills.vocabulary import Named, look_up
+from sage.skills.wording import MAX_COMMAND_CHARS
 
 _YES = re.compile(r"(?:yes|yeah|yep|right|correct|exactly|sure|that one)(?: please)?")
 _ORDINALS = ("first", "second", "third", "fourth")

@@ -11,10 +11,7 @@ follows.
 from __future__ import annotations
 
 import re
-import unicodedata
-from pathlib import Path
 
-from sage.irp.errors import ConfigError
 from sage.ontology import (
     APARTMENT_FURNITURE,
     APARTMENT_OBJECTS,
@@ -38,22 +35,9 @@ from sage.skills.answers import (
 )
 from sage.skills.intent import Declined, Intent
 from sage.skills.vocabulary import Named, look_up, mentioned, near, one_slip, without_article
+from sage.skills.wording import MAX_COMMAND_CHARS, PLACED, clauses, spot
 
-MAX_COMMAND_CHARS = 300
-MAX_SCRIPT_BYTES = 1_000_000
-_FILLERS = re.compile(
-    r"(?:please|kindly|hey|hi|hello|ok|okay|well|now|so|um|uh|er|robot|sage|just|quickly|no|yes|oh"
-    r"|immediately|finally|first|next|also|again|(?:can|could|would|will) you(?: be able to)?"
-    r"|you (?:should|must|can|need to|have to)|be so kind"
-    r"|i(?:'d| would) (?:like|love|want)(?: you)? to"
-    r"|i (?:want|need)(?: you)? to|let(?:'?s| us)|try(?: to)?|help me(?: to)?)(?![\w'])"
-)
-_TAIL = re.compile(
-    r"(?:^| )(?:please|now|right now|immediately|at once|quickly|thanks|thank you|robot|for me|sage"
-    r"|again|if you (?:can|could|please|would))$"
-)
 _NUMBER = re.compile(r"(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|all|every) ")
-_FIND_VERBS = r"(?:find|look|search|locate|seek)"
 _MANNER = r"(?:back|over|down|up|straight|directly|right|along|across|out|all the way|yourself|on)"
 
 _STOP = re.compile(
@@ -106,10 +90,6 @@ _FIND = re.compile(
     r"|(?:is|are) there (?P<there>.+)"
     r"|(?:go )?(?:search|look|check)(?: in| inside| around| through| on| at)? (?P<place>.+?)"
     r" for (?P<thing>.+)"
-)
-_IN = re.compile(
-    r"(?P<what>.+?)(?: (?:that|which))?(?: (?:is|are|located|placed|lying|standing|sitting"
-    r"|somewhere|over|there))* (?:in|inside|from|at|on|within|of|near|on top of) (?P<place>.+)"
 )
 _GO = re.compile(
     r"(?:go|drive|move|navigate|walk|head|proceed|travel|run|roll|come|get|step|return|hurry|rush"
@@ -171,14 +151,14 @@ def parse(text: str) -> Intent | Declined:
     if len(text) > MAX_COMMAND_CHARS:
         reason = f"a command has at most {MAX_COMMAND_CHARS} characters, this one has {len(text)}"
         return Declined(text, reason)
-    clauses = _clauses(text)
-    if len(clauses) == 2 and _COUNT.fullmatch(clauses[0]) and _AND_TELL.fullmatch(clauses[1]):
-        clauses.pop()  # the number is told in any case
-    read = [_clause(clause, text) for clause in clauses]
-    if len(read) == 2 and isinstance(read[0], Intent) and _COUNT.fullmatch(clauses[1]):
+    parts = clauses(text)
+    if len(parts) == 2 and _COUNT.fullmatch(parts[0]) and _AND_TELL.fullmatch(parts[1]):
+        parts.pop()  # the number is told in any case
+    read = [_clause(clause, text) for clause in parts]
+    if len(read) == 2 and isinstance(read[0], Intent) and _COUNT.fullmatch(parts[1]):
         there = read[0].phrase.removeprefix("go to the ")  # "go to the kitchen, count the drinks"
         if read[0].kind in ("go", "approach") and isinstance(read[1], Declined):
-            return _clause(f"{clauses[1]} in the {there}", text)
+            return _clause(f"{parts[1]} in the {there}", text)
     if not read:
         return Declined(text, f"nothing was asked; this robot can {ABILITIES}")
     first = read[0]
@@ -194,29 +174,8 @@ def parse(text: str) -> Intent | Declined:
 
 def asks_for_view(text: str) -> bool:
     """Whether a text asks what the robot sees, and for nothing else."""
-    clauses = _clauses(text) if len(text) <= MAX_COMMAND_CHARS else []
-    return len(clauses) == 1 and _VIEW.fullmatch(clauses[0]) is not None
-
-
-def _clauses(text: str) -> list[str]:
-    """The clauses of a text: plain lower case, without politeness."""
-    plain = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
-    plain = re.sub(r"[,.;:!?\n]+|\b(?:and|then|after that)\b", " , ", plain)
-    plain = " ".join(re.sub(r"[^\w', ]|_", " ", plain).split())
-    plain = re.sub(rf"(?<=\w) (?:in order )?to (?={_FIND_VERBS}\b)", " , ", plain)
-    plain = re.sub(rf"^(in the [\w ]+?) (?={_FIND_VERBS}\b)", r"\1 , ", plain)
-    kept: list[str] = []
-    for part in plain.split(","):
-        clause = part.strip(" '")
-        while (match := _FILLERS.match(clause)) is not None:
-            clause = clause[match.end() :].strip(" '")
-        while (match := _TAIL.search(clause)) is not None:
-            clause = clause[: match.start()].strip(" '")
-        if clause and clause not in ("go", "to", "you"):
-            kept.append(clause)
-    if len(kept) == 2 and kept[0].startswith("in "):
-        return [f"{kept[1]} {kept[0]}"]
-    return kept
+    parts = clauses(text) if len(text) <= MAX_COMMAND_CHARS else []
+    return len(parts) == 1 and _VIEW.fullmatch(parts[0]) is not None
 
 
 def _joined(intents: list[Intent], text: str) -> Intent | None:
@@ -272,7 +231,7 @@ def _about(phrase: str, place: str | None, text: str, *, seeking: bool) -> Inten
     """What is meant by the noun phrase after a verb, and by the place that limits it."""
     thing = without_article(phrase)
     named = look_up(thing)
-    if named is None and place is None and (match := _IN.fullmatch(thing)) is not None:
+    if named is None and place is None and (match := PLACED.fullmatch(thing)) is not None:
         thing, place = without_article(match["what"]), match["place"]
         named = look_up(thing)
     if named is None and place is None:
@@ -293,8 +252,8 @@ def _about(phrase: str, place: str | None, text: str, *, seeking: bool) -> Inten
         return declined(text, reason, options)
     if place is None:
         return meant(named, None, text)
-    spot = look_up(place)
-    rooms = rooms_meant(spot) if spot is not None else ()
+    around = look_up(place)
+    rooms = rooms_meant(around) if around is not None else ()
     if len(rooms) == 1:
         return meant(named, rooms[0], text)
     why = "is in more than one room" if rooms else "is no place here"
@@ -321,31 +280,15 @@ def _count(phrase: str, text: str) -> Intent | Declined:
         return declined(text, reason, [s for answer in known for s in answer.suggestions])
     if place is None:
         return count_meant(named, None, None, text)
-    spot, room = _spot(place)
-    if spot is not None and spot.sort == "room" and room in (None, spot.name):
-        return count_meant(named, spot.name, None, text)
-    if spot is not None and spot.sort == "furniture":
-        return count_meant(named, room, spot.name, text)
+    where, room = spot(place)
+    if where is not None and where.sort == "room" and room in (None, where.name):
+        return count_meant(named, where.name, None, text)
+    if where is not None and where.sort == "furniture":
+        return count_meant(named, room, where.name, text)
     places = dict.fromkeys(room for other in near(place) for room in rooms_meant(other))
     meanings = [count_meant(named, room, None, text) for room in places]
     options = [meaning.phrase for meaning in meanings if isinstance(meaning, Intent)]
     return declined(text, f"{quoted(without_article(place))} is no place here", options)
-
-
-def _spot(place: str) -> tuple[Named | None, str | None]:
-    """A place, and the room that it is said to be in: "the sink in the bathroom"."""
-    if (spot := look_up(place)) is not None:
-        return spot, None
-    if (match := _IN.fullmatch(place)) is not None:
-        spot, around = look_up(match["what"]), look_up(match["place"])
-        if spot is not None and around is not None and around.sort == "room":
-            return spot, around.name
-    words = without_article(place).split(" ")
-    for cut in (1, 2):  # "kitchen counter"
-        front = look_up(" ".join(words[:cut]))
-        if front is not None and front.sort == "room":
-            return look_up(" ".join(words[cut:])), front.name
-    return None, None
 
 
 def _unable(clause: str, text: str) -> Declined | None:
@@ -368,43 +311,3 @@ def _slipped_verbs(clause: str, text: str) -> list[str]:
                 meant = _clause(f"{verb} {rest}".strip(), text, slips=False)
                 options += [meant.phrase] if isinstance(meant, Intent) else meant.suggestions
     return options
-
-
-def read_script(path: str | Path) -> list[str]:
-    """The commands of a script: UTF-8 text, one a line; ``#`` begins a comment.
-
-    Raises:
-        ConfigError: the file cannot be read, is not text, holds no command or a line that is too
-            long; the message names the file and the line.
-    """
-    try:
-        if Path(path).exists() and not Path(path).is_file():
-            raise ConfigError(f"cannot read the command file {str(path)!r}: it is no file")
-        with Path(path).open("rb") as file:
-            raw = file.read(MAX_SCRIPT_BYTES + 1)
-        if len(raw) > MAX_SCRIPT_BYTES:
-            raise ConfigError(f"{str(path)!r} has more than {MAX_SCRIPT_BYTES} bytes")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"cannot read the command file {str(path)!r}: {why}") from error
-    commands = []
-    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        where = f"{str(path)!r}, line {number}"
-        try:
-            command = re.sub(r"(?:^|\s)#.*", "", line.decode()).strip()
-        except UnicodeDecodeError:
-            raise ConfigError(f"{where}: not UTF-8 text; one command a line is expected") from None
-        if any(unicodedata.category(character) == "Cc" for character in command.replace("\t", "")):
-            raise ConfigError(f"{where}: control characters; one command a line is expected")
-        if len(command) > MAX_COMMAND_CHARS:
-            raise ConfigError(
-                f"{where}: {len(command)} characters; a command has at most {MAX_COMMAND_CHARS}"
-            )
-        if command:
-            commands.append(command)
-    if not commands:
-        lines = len(raw.splitlines())
-        raise ConfigError(
-            f"no command in {str(path)!r} ({lines} lines read); one a line is expected"
-        )
-    return commands

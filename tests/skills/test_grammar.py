@@ -18,9 +18,11 @@ from sage.ontology import (
     furniture_names,
     rooms_of,
 )
-from sage.skills.grammar import MAX_COMMAND_CHARS, asks_for_view, parse, read_script
+from sage.skills.grammar import asks_for_view, parse
 from sage.skills.intent import Declined, Intent
+from sage.skills.script import read_script
 from sage.skills.vocabulary import one_slip
+from sage.skills.wording import MAX_COMMAND_CHARS
 
 COMMANDS = Path(__file__).parents[2].parent / "shared/data/gpsr/paraphrased.txt"
 

@@ -28,6 +28,8 @@ AHEAD_RAD = math.radians(60.0)
 BESIDE_TOP_M = 0.25
 PLACE_REACH_M = 1.1
 FLOOR_OFF_M = 0.5
+CROWDED = 0.7
+"""On a full top things stand this much closer than their radii: few of them are round."""
 _GRID_M = 0.025
 
 Point = tuple[float, float]
@@ -64,13 +66,17 @@ def put_down(layout: Layout, robot: Pose, thing: PlacedObject, point: Point) -> 
         top = top_of(piece) if piece.room == room else None
         if top is not None and (away_m := _away(point, top[0])) <= BESIDE_TOP_M:
             beside.append((away_m, piece, *top))
-    for _, piece, top_rect, height_m in sorted(beside, key=lambda found: found[0]):
-        others = [o for o in layout.objects if o.furniture == piece.name and o.room == piece.room]
-        spot = _free_spot(layout, robot, thing, point, _grid_on(top_rect, thing), others)
-        if spot is not None:
-            return replace(
-                thing, furniture=piece.name, room=piece.room, x_m=spot[0], y_m=spot[1], z_m=height_m
-            )
+    beside.sort(key=lambda found: found[0])
+    for _, piece, top_rect, height_m in beside:
+        others = [o for o in layout.objects if (o.furniture, o.room) == (piece.name, piece.room)]
+        spots = _grid_on(top_rect, thing)
+        for spacing in (1.0, CROWDED):
+            spot = _free_spot(layout, robot, thing, point, spots, others, spacing)
+            if spot is not None:
+                x, y = spot
+                return replace(
+                    thing, furniture=piece.name, room=piece.room, x_m=x, y_m=y, z_m=height_m
+                )
     if beside:
         return None
     others = [o for o in layout.objects if o.furniture == FLOOR]
@@ -135,11 +141,12 @@ def _free_spot(
     point: Point,
     spots: np.ndarray,
     others: list[PlacedObject],
+    spacing: float = 1.0,
 ) -> Point | None:
     """The spot nearest to the point that is in reach and where nothing else stands."""
     free = np.hypot(spots[:, 0] - robot.x_m, spots[:, 1] - robot.y_m) <= PLACE_REACH_M
     for other in others:
-        apart_m = OBJECT_RADIUS_M[thing.name] + OBJECT_RADIUS_M[other.name]
+        apart_m = spacing * (OBJECT_RADIUS_M[thing.name] + OBJECT_RADIUS_M[other.name])
         free &= np.hypot(spots[:, 0] - other.x_m, spots[:, 1] - other.y_m) >= apart_m
     spots = spots[free]
     if len(spots):

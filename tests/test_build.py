@@ -50,7 +50,9 @@ class Trip:
 def trip() -> Iterator[Trip]:
     clock = VirtualClock()
     runtime = build(
-        RunConfig(camera="sim:apartment?seed=0&frame_hz=10"), clock=clock, lockstep=True
+        RunConfig(camera="sim:apartment?seed=0&frame_hz=10", recogniser="pocketsphinx"),
+        clock=clock,
+        lockstep=True,
     )
     try:
         yield Trip(runtime, clock)
@@ -206,7 +208,9 @@ def test_a_detector_knows_its_source_s_last_frame(
     clock = VirtualClock()
     model = str(shared_data / "models" / "nanodet.onnx")
     config = RunConfig(
-        camera="sim:apartment?seed=0&frame_hz=10", detection=DetectionConfig(model, max_crops=0)
+        camera="sim:apartment?seed=0&frame_hz=10",
+        mic="none:",
+        detection=DetectionConfig(model, max_crops=0),
     )
     runtime = build(config, clock=clock, lockstep=True)
     try:

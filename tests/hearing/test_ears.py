@@ -88,6 +88,19 @@ def test_an_utterance_carries_its_words_and_when_they_were_said():
     assert heard[1:] == ("go to the kitchen", 0.7, said.began_s, said.ended_s, "scripted")
 
 
+def test_the_ears_do_not_hear_the_robot_itself():
+    listener = Listener("go to the", "stop")
+    listener.hear(silence(0.32), sound(0.48))
+    listener.ears.mute(True)
+    assert listener.texts == ["go to the"]  # what was unfinished
+    listener.hear(sound(0.96), silence(0.96))
+    listener.ears.mute(True)
+    listener.ears.mute(False)
+    listener.hear(silence(0.32), sound(0.48), silence(0.96))
+    assert listener.texts == ["go to the", "stop"]
+    assert listener.recogniser.heard[0].size < 16000 * 0.9
+
+
 def test_a_whole_command_ends_after_a_short_pause():
     listener = Listener("stop", complete=True)
     listener.hear(silence(0.32), sound(0.48), silence(1.28))

@@ -129,7 +129,7 @@ def test_what_is_said_in_a_recording_is_understood_where_nothing_can_be_driven(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert 'text="bring me the coke"' in done.stdout
-    assert "cannot take hold of" in done.stdout
+    assert "there is no robot here" in done.stdout
 
 
 def test_what_is_not_understood_is_asked_back_and_fails_the_run(tmp_path: Path) -> None:

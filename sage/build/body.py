@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from memory import SightingMap
 from sage.clock import Clock
 from sage.navigation.navigator import Navigator
 from sage.skills.body import Body, Verdict
 from sage.skills.intent import Intent
+from sage.skills.repertoire import skill_for
 from sage.skills.skills import Skill, tell_view
+from sage.skills.talking import Answers
 from sage.values import Pose, Scene
 from sage.worlds.static_map import StaticMap
 
@@ -22,6 +26,8 @@ class RobotBody:
         self.sightings = sightings
         self.scenes_seen = 0
         self.scene: Scene | None = None
+        self.voices: list[Callable[[str], None]] = []
+        """Told whatever is said aloud."""
         self._start = start
         self._clock = clock
 
@@ -52,6 +58,11 @@ class RobotBody:
         spot = self.navigator.free_point_near(x_m, y_m, stand_off_m)
         return None if spot is None else (spot.x_m, spot.y_m)
 
+    def speak(self, text: str) -> None:
+        """Say something aloud."""
+        for voice in self.voices:
+            voice(text)
+
 
 class Bystander:
     """Somebody who watches and listens and has nothing to drive."""
@@ -59,15 +70,24 @@ class Bystander:
     def __init__(self, clock: Clock) -> None:
         self.scenes_seen = 0
         self.scene: Scene | None = None
+        self.voices: list[Callable[[str], None]] = []
+        """Told whatever is said aloud."""
         self._clock = clock
 
     def now_s(self) -> float:
         """The time."""
         return self._clock.now_s()
 
+    def speak(self, text: str) -> None:
+        """Say something aloud."""
+        for voice in self.voices:
+            voice(text)
 
-def skill_without_robot(intent: Intent, body: Body) -> Skill:
-    """Tell what is seen; any other command is understood, and nothing done about it."""
+
+def skill_without_robot(intent: Intent, body: Body, answers: Answers | None = None) -> Skill:
+    """Tell what is seen, say something, answer; nothing is done about any other command."""
     if intent.kind == "describe":
         return (yield from tell_view(body))
+    if intent.kind in ("say", "answer") and intent.person is None:
+        return (yield from skill_for(intent, body, answers))
     return Verdict(False, f"I understood {intent.phrase!r}; there is no robot here to do it")

@@ -11,6 +11,7 @@ from typing import Any, cast
 from memory import SightingMap
 from memory.remember import Memory
 from memory.store import ExperienceStore
+from models.language.questions import answer
 from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedger
 from plugins.control import ControlPlugin
 from plugins.detection import Detected, DetectionPlugin
@@ -33,7 +34,8 @@ from sage.skills.agent import Agent
 from sage.skills.body import Body, DriveTo
 from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
-from sage.skills.skills import skill_for
+from sage.skills.repertoire import skill_for
+from sage.skills.talking import Answers
 from sage.telemetry import Event, Moved, Saw, Task, Telemetry
 from sage.values import (
     ActionPlan,
@@ -52,6 +54,7 @@ logger = logging.getLogger(__name__)
 _LONGEST_LATENCY_S = 0.2
 _FAILED_COMMANDS = 5
 _LEAST_SALIENCE, _LEAST_SALIENCE_AT_WORK = 0.1, 0.5
+_LONGEST_SPEECH = 300
 _FLOOR = 0.05  # of a cycle's pool, for each plugin
 
 VisionFactory = Callable[[], "IRPPlugin[Any, Scene] | IRPPlugin[Any, Detected]"]
@@ -123,6 +126,9 @@ class Runtime:
         if world is not None:
             self._give_body(world.static_map, world.start_pose)
         self._onlooker = self.body or Bystander(clock)
+        if world is not None:
+            self._onlooker.voices.append(lambda text: world.speak(text[:_LONGEST_SPEECH]))
+        self.answers = Answers(_answer)
         self.agent = self._make_agent()
         self.listening = Listening(
             config,
@@ -235,7 +241,8 @@ class Runtime:
     def _make_agent(self) -> Agent:
         """Who obeys; where there is nothing to drive, who only listens."""
         body = cast("Body", self._onlooker)
-        skills = skill_for if self.body is not None else skill_without_robot
+        does = skill_for if self.body is not None else skill_without_robot
+        skills = partial(does, answers=self.answers)
         emit, limit_s = self.telemetry.emit, self.config.command_limit_s
         if self.config.parser == "grammar":
             agent = Agent.with_parser(body, self._parse, emit=emit, limit_s=limit_s, skills=skills)
@@ -371,3 +378,9 @@ class Runtime:
         if self.gate.failures_in_row >= _FAILED_COMMANDS:
             self.fault = DeviceError(f"the robot does not answer: {self.gate.failure}")
             self.agent.cancel(str(self.fault))
+
+
+def _answer(question: str) -> str | None:
+    """What is answered to a question; None where nothing is known."""
+    found = answer(question)
+    return None if found is None else found.text

@@ -8,9 +8,9 @@ from orchestrator import HRMOrchestrator
 from sage.clock import Clock
 from sage.irp import Outcome
 from sage.skills.agent import Agent
-from sage.skills.grammar import asks_for_view
+from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
-from sage.skills.interpretation import interpret
+from sage.skills.interpretation import together
 from sage.skills.meaning import Meaning
 from sage.telemetry import Observer, Parsed
 from sage.values import Observation, Utterance
@@ -50,11 +50,12 @@ class Understanding:
     def ask(self, number: int, said: Utterance) -> None:
         """Have a command read; the answer goes to the agent.
 
-        Who asks what is seen is answered at once: no form of language's domain says that.
+        Who asks what is seen, or one of the ontology's questions, is answered at once: no form of
+        language's domain says that.
         """
-        if self.agent is not None and asks_for_view(said.text):
+        if self.agent is not None and _asks(plain := parse(said.text)):
             self._on_meaning(said, None)
-            self.agent.understood(number, Intent("describe", None, said.text))
+            self.agent.understood(number, plain)
             return
         # Due from now on: what came before the words were there is not the lane's to make up for.
         now_s = self._clock.now_s()
@@ -84,4 +85,12 @@ class Understanding:
             )
         )
         self._on_read(number, outcome.refinement)  # first: the answer may end the command
-        self.agent.understood(number, interpret(meaning), probability=meaning.probability)
+        answer = together(meaning, parse(said.text))
+        self.agent.understood(number, answer, probability=meaning.probability)
+
+
+def _asks(plain: Intent | Declined) -> bool:
+    """Whether plain words are a question to the robot, and nothing else."""
+    if not isinstance(plain, Intent):
+        return False
+    return plain.kind == "describe" or (plain.kind == "answer" and plain.words is not None)

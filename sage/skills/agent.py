@@ -12,7 +12,8 @@ from typing import Final, Literal
 from sage.skills.body import Body, Hold, Order, Verdict
 from sage.skills.dialogue import Dialogue, Reply
 from sage.skills.intent import Declined, Intent
-from sage.skills.skills import Skill, skill_for
+from sage.skills.repertoire import skill_for
+from sage.skills.skills import Skill
 from sage.skills.vocabulary import is_stop
 from sage.telemetry import Observer
 from sage.telemetry import Task as TaskEvent

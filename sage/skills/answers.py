@@ -22,15 +22,17 @@ from sage.skills.vocabulary import Named, look_up
 MAX_SUGGESTIONS = 4
 
 ABILITIES = (
-    "go to a room or to a piece of furniture, find a thing or a person, count things or people"
-    " in a room, describe what it sees, come back, stop"
+    "go to a room or to a piece of furniture, find, bring or put a thing, find, follow or guide a"
+    " person, count things or people in a room, tell what it knows, describe what it sees, come"
+    " back, stop"
 )
 
-CARRY = "take hold of, carry or bring things"
-FOLLOW = "follow people"
-GUIDE = "guide or meet people"
-SPEAK = "speak or answer"
-HANDLE = "open, pour, clean or switch things"
+CARRY = "what to bring, or where to, was not understood"
+FOLLOW = "whom to follow was not understood"
+GUIDE = "whom to guide, or where to, was not understood"
+SPEAK = "what to say or to answer was not understood"
+LIFT = "this robot cannot throw, push, lift or buy things"
+HANDLE = "this robot cannot open, pour, clean or switch things"
 
 
 def meant(named: Named, room: str | None, text: str) -> Intent | Declined:
@@ -146,10 +148,14 @@ def uses(names: Iterable[Named], rooms: Iterable[str | None] = (None,)) -> list[
     return options
 
 
-def unable(what: str, names: Iterable[Named], text: str) -> Declined:
-    """The answer to a wish that this robot cannot fulfil; ``what`` is one of those above."""
+def unable(why: str, names: Iterable[Named], text: str) -> Declined:
+    """The answer to a wish that is not fulfilled; ``why`` is one of those above."""
     known = [named for named in names if named.sort in ("object", "somebody")]
-    return declined(text, f"this robot cannot {what}", uses(known))
+    options = uses(known)
+    if why == CARRY:
+        options = [f"bring me {phrase.removeprefix('find ')}" for phrase in options]
+        options = [phrase for phrase in options if "person" not in phrase]
+    return declined(text, why, options)
 
 
 def quoted(words: str) -> str:

@@ -130,3 +130,7 @@ class Body(Protocol):
         None where there is no such point that can be driven to.
         """
         ...
+
+    def speak(self, text: str) -> None:
+        """Say something aloud, where there is a voice; whoever stands near hears it."""
+        ...

@@ -18,12 +18,15 @@ from sage.ontology import (
     ROOM_NAMES,
     rooms_of,
 )
+from sage.skills import deeds
+from sage.skills.acting import Deed, made
 from sage.skills.answers import (
     ABILITIES,
     CARRY,
     FOLLOW,
     GUIDE,
     HANDLE,
+    LIFT,
     SPEAK,
     count_meant,
     declined,
@@ -34,6 +37,7 @@ from sage.skills.answers import (
     uses,
 )
 from sage.skills.intent import Declined, Intent
+from sage.skills.phrases import asks
 from sage.skills.vocabulary import Named, look_up, mentioned, near, one_slip, without_article
 from sage.skills.wording import MAX_COMMAND_CHARS, PLACED, clauses, spot
 
@@ -99,13 +103,13 @@ _GO = re.compile(
     r" (?P<bare>.+)"
 )
 
-# What this robot cannot do, by the words that ask for it.
+# What was not understood, or cannot be done, by the words that ask for it.
 _UNABLE = {
     CARRY: (
         "bring, fetch, get, grab, take, carry, deliver, give, hand, pass, serve, retrieve, pick,"
-        " put, place, set, move, transfer, transport, collect, remove, return, drop, lift, push,"
-        " pull, throw, store, buy"
+        " put, place, set, move, transfer, transport, collect, return, drop, store"
     ),
+    LIFT: "throw, push, pull, lift, buy, remove",
     FOLLOW: "follow, chase, trail, track, shadow, tail, go with, stay with",
     GUIDE: "guide, lead, escort, accompany, conduct, usher, walk, show, meet, direct, take me",
     SPEAK: (
@@ -133,6 +137,9 @@ _VERBS = (
 )
 
 
+_PLAIN = (_STOP, _RETURN, _VIEW, _COUNT, re.compile(rf"{_NEGATION.pattern}.*"))
+
+
 def parse(text: str) -> Intent | Declined:
     """Read one command.
 
@@ -154,6 +161,11 @@ def parse(text: str) -> Intent | Declined:
     parts = clauses(text)
     if len(parts) == 2 and _COUNT.fullmatch(parts[0]) and _AND_TELL.fullmatch(parts[1]):
         parts.pop()  # the number is told in any case
+    if not any(form.fullmatch(part) for part in parts for form in _PLAIN):
+        if (deed := deeds.read(parts, text)) is not None:
+            return deed
+        if (question := asks(" ".join(parts))) is not None:
+            return made(Deed("answer", words=question), text)
     read = [_clause(clause, text) for clause in parts]
     if len(read) == 2 and isinstance(read[0], Intent) and _COUNT.fullmatch(parts[1]):
         there = read[0].phrase.removeprefix("go to the ")  # "go to the kitchen, count the drinks"

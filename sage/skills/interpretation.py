@@ -6,71 +6,20 @@ Forms are those of the GPSR commands dataset (arXiv 1907.01115), and a few of th
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
-from sage.ontology import CATEGORIES, OBJECTS, ROOM_NAMES, furniture_names, rooms_of
-from sage.skills.answers import (
-    ABILITIES,
-    CARRY,
-    FOLLOW,
-    GUIDE,
-    HANDLE,
-    SPEAK,
-    count_meant,
-    declined,
-    meant,
-    unable,
-    uses,
-)
-from sage.skills.intent import PERSON, Declined, Intent
+from sage.ontology import rooms_of
+from sage.skills.acting import Deed, Where, made, where_meant
+from sage.skills.answers import ABILITIES, HANDLE, count_meant, declined, meant, unable, uses
+from sage.skills.forms import MalformedForm, Names, Node, Quoted, tree, wanted_by
+from sage.skills.intent import PERSON, Declined, Intent, IntentKind
 from sage.skills.meaning import UNKNOWN, Meaning
-from sage.skills.vocabulary import Named, look_up
+from sage.skills.vocabulary import Named
 
 SURE = 0.5
 """Below this probability the robot asks instead of doing."""
-
-_OBJECTS = re.compile(r"\b(?:objects?|things?|items?)\b")
-_MAX_TOKENS = 200
-_MAX_DEPTH = 12
-_SORTS = {
-    "room": "room",
-    "location": "furniture",
-    "object": "object",
-    "category": "category",
-    "name": "somebody",
-}
-_KNOWN = {
-    "room": frozenset(ROOM_NAMES),
-    "furniture": frozenset(furniture_names()),
-    "object": frozenset(OBJECTS),
-    "category": frozenset(CATEGORIES),
-}
-_CANNOT = {
-    "bring": CARRY,
-    "put": CARRY,
-    "follow": FOLLOW,
-    "guide": GUIDE,
-    "say": SPEAK,
-    "answer": SPEAK,
-    "pour": HANDLE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Quoted:
-    """What stands between quotation marks: a class token such as ``<room>``, or plain words."""
-
-    words: str
-
-
-Node: TypeAlias = "str | Quoted | tuple[Node, ...]"
-
-
-class MalformedForm(ValueError):
-    """Tokens that are no logical form, or one that no command has."""
 
 
 def interpret(meaning: Meaning, *, sure: float = SURE) -> Intent | Declined:
@@ -103,101 +52,24 @@ def interpret(meaning: Meaning, *, sure: float = SURE) -> Intent | Declined:
     return declined(meaning.text, best.reason, options)
 
 
-def tree(form: Sequence[str]) -> Node:
-    """The tokens of a form as nested tuples: ``( find " <room> " )`` is (find, Quoted(<room>)).
+def together(meaning: Meaning, plain: Intent | Declined, *, sure: float = SURE) -> Answer:
+    """What to do about a command that language and the plain words have both read.
 
-    Raises:
-        MalformedForm: brackets or quotation marks do not match, or it is far too long or deep.
+    Language comes first where it is sure and knows something to do; what it does not know, and
+    plain words say, is done all the same. Of two refusals the one that can suggest something is
+    told.
+
+    Args:
+        meaning: what language makes of the words.
+        plain: what the rule grammar makes of them.
+        sure: the least probability of language's reading to act on, in [0, 1].
     """
-    if len(form) > _MAX_TOKENS:
-        raise MalformedForm(f"a form of {len(form)} tokens; at most {_MAX_TOKENS} are read")
-    open_nodes: list[list[Node]] = [[]]
-    words: list[str] | None = None
-    for token in form:
-        if token == '"':
-            if words is not None:
-                open_nodes[-1].append(Quoted(" ".join(words)))
-            words = [] if words is None else None
-        elif words is not None:
-            words.append(token)
-        elif token == "(":
-            open_nodes.append([])
-            if len(open_nodes) > _MAX_DEPTH:
-                raise MalformedForm(f"a form deeper than {_MAX_DEPTH}")
-        elif token == ")":
-            if len(open_nodes) == 1:
-                raise MalformedForm("a bracket closes what none opened")
-            node = tuple(open_nodes.pop())
-            open_nodes[-1].append(node)
-        else:
-            open_nodes[-1].append(token)
-    if words is not None or len(open_nodes) > 1:
-        raise MalformedForm("a bracket or quotation mark is left open")
-    if len(open_nodes[0]) != 1:
-        raise MalformedForm(f"{len(open_nodes[0])} expressions where one is expected")
-    return open_nodes[0][0]
-
-
-class _Names:
-    """Puts the entities of a command in the places of their class tokens, in order."""
-
-    def __init__(self, meaning: Meaning) -> None:
-        self._left = list(meaning.entities)
-        self._of_objects = _OBJECTS.search(meaning.text.casefold()) is not None
-
-    def take(self, quoted: Quoted) -> Named:
-        """The name that stands there; MalformedForm where the command names none."""
-        words = quoted.words
-        if not (words.startswith("<") and words.endswith(">")):
-            named = look_up(words)
-            if named is None:
-                raise MalformedForm(f"{words!r} is no name")
-            return named
-        sort = words[1:-1]
-        entity = next((entity for entity in self._left if entity.sort == sort), None)
-        if entity is None or sort not in _SORTS:
-            raise MalformedForm(f"the command names no {sort}")
-        self._left.remove(entity)
-        kind = _SORTS[sort]
-        if kind == "somebody":
-            return Named(kind, entity.name)
-        if kind == "object" and entity.name == PERSON:
-            return Named(PERSON, PERSON)
-        if entity.name not in _KNOWN[kind]:
-            raise MalformedForm(f"{entity.name!r} is no {sort}")
-        return Named(kind, entity.name)
-
-    def all_objects(self, quoted: Quoted) -> bool:
-        """Whether a category stands for things of every kind: "the objects", "how many things"."""
-        named = any(entity.sort == "category" for entity in self._left)
-        return quoted.words == "<category>" and not named and self._of_objects
-
-    def room_beside(self) -> str | None:
-        """A room that the command names and the form does not."""
-        rooms = [entity.name for entity in self._left if entity.sort == "room"]
-        return rooms[0] if len(rooms) == 1 and rooms[0] in ROOM_NAMES else None
-
-    def told_of(self) -> list[Named]:
-        """What the command names and can be looked for."""
-        found = []
-        for entity in self._left:
-            kind = _SORTS.get(entity.sort, "")
-            if kind == "somebody" or (kind == "object" and entity.name in OBJECTS):
-                found.append(Named(kind, entity.name))
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """The thing that a description is about, as far as this robot tells things apart.
-
-    ``unseen`` is a property that it does not see: ``lying``, ``male``, ``smallest``.
-    """
-
-    thing: Named | None
-    room: str | None
-    location: str | None
-    unseen: str
+    best = interpret(meaning, sure=sure)
+    if isinstance(best, Intent):
+        return best
+    if isinstance(plain, Intent):
+        return plain
+    return best if best.suggestions and not plain.suggestions else plain
 
 
 def _read(meaning: Meaning, form: Sequence[str]) -> Intent | Declined:
@@ -210,40 +82,30 @@ def _read(meaning: Meaning, form: Sequence[str]) -> Intent | Declined:
         node = tree(form)
         if not isinstance(node, tuple) or not node or not isinstance(node[0], str):
             raise MalformedForm("no action comes first")
-        return _action(node[0], node[1:], _Names(meaning), text)
+        return _action(node[0], node[1:], Names(meaning), text)
     except MalformedForm:
         return not_understood
 
 
-def _action(verb: str, rest: tuple[Node, ...], names: _Names, text: str) -> Intent | Declined:
+def _action(verb: str, rest: tuple[Node, ...], names: Names, text: str) -> Intent | Declined:
     if verb in ("return", "stop"):
         if rest:
             raise MalformedForm(f"{verb!r} stands alone")
         return Intent("return" if verb == "return" else "stop", None, text)
-    if verb == "go":
-        return _go(rest, names, text)
-    if verb == "find":
-        return _find(rest, names, text)
-    if (
-        verb == "say"
-        and len(rest) == 1
-        and isinstance(rest[0], tuple)
-        and rest[0][:1] == ("count",)
-    ):
-        return _count(rest[0][1:], names, text)
-    if verb == "count":
-        return _count(rest, names, text)
-    if verb == "sequence":
-        return declined(text, "one command at a time", _parts(rest, names, text))
-    if verb == "lambda":
-        verbs = [node for node in _flat(rest) if node in _CANNOT]
-        return unable(_CANNOT[verbs[0]] if verbs else HANDLE, names.told_of(), text)
-    if verb in _CANNOT:
-        return unable(_CANNOT[verb], names.told_of(), text)
+    first = rest[0] if rest else None
+    if verb == "say" and isinstance(first, tuple) and first[:1] == ("count",):
+        verb, rest = "count", first[1:]
+    if verb == "lambda" and len(rest) == 3 and isinstance(rest[2], tuple):
+        return _company_home(rest[2][1:], names, text)
+    known = _ACTIONS.get(verb)
+    if known is not None:
+        return known(rest, names, text)
+    if verb == "pour":
+        return unable(HANDLE, (), text)
     raise MalformedForm(f"{verb!r} is no action")
 
 
-def _go(rest: tuple[Node, ...], names: _Names, text: str) -> Intent | Declined:
+def _go(rest: tuple[Node, ...], names: Names, text: str) -> Intent | Declined:
     """``( go " <room> " )``, ``( go " <location> " )``, a room after it or beside it."""
     spots = [names.take(node) for node in rest if isinstance(node, Quoted)]
     if not spots or len(spots) != len(rest):
@@ -257,11 +119,11 @@ def _go(rest: tuple[Node, ...], names: _Names, text: str) -> Intent | Declined:
     return meant(place, room, text)
 
 
-def _find(rest: tuple[Node, ...], names: _Names, text: str) -> Intent | Declined:
+def _find(rest: tuple[Node, ...], names: Names, text: str) -> Intent | Declined:
     """``( find ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <room> " ) ) )`` and the like."""
     if not rest or len(rest) > 2:
         raise MalformedForm("find needs one thing")
-    wanted = _wanted(rest[0], names)
+    wanted = wanted_by(rest[0], names)
     thing, room = wanted.thing, wanted.room
     if thing is None:
         raise MalformedForm("find needs a thing")
@@ -279,11 +141,11 @@ def _find(rest: tuple[Node, ...], names: _Names, text: str) -> Intent | Declined
     return meant(thing, room, text)
 
 
-def _count(rest: tuple[Node, ...], names: _Names, text: str) -> Intent | Declined:
+def _count(rest: tuple[Node, ...], names: Names, text: str) -> Intent | Declined:
     """``( count ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <location> " ) ) )``."""
     if len(rest) != 1:
         raise MalformedForm("count needs one description")
-    wanted = _wanted(rest[0], names)
+    wanted = wanted_by(rest[0], names)
     answer = count_meant(wanted.thing, wanted.room, wanted.location, text)
     if not wanted.unseen:
         return answer
@@ -294,72 +156,151 @@ def _phrases(answer: Intent | Declined) -> tuple[str, ...]:
     return (answer.phrase,) if isinstance(answer, Intent) else answer.suggestions
 
 
-def _parts(rest: tuple[Node, ...], names: _Names, text: str) -> list[str]:
-    """What of a sequence the robot could do by itself."""
+def _carried(kind: IntentKind, rest: tuple[Node, ...], names: Names, text: str) -> Answer:
+    """``( bring THING )``, ``( bring THING PERSON )``, ``( bring THING " <source> " )``."""
+    if not 1 <= len(rest) <= 2:
+        raise MalformedForm(f"{kind} needs one thing")
+    wanted = wanted_by(rest[0], names, held=True)
+    thing = wanted.thing
+    deed = Deed(kind, None if thing is None else thing.name, wanted.where)
+    unseen = wanted.unseen
+    if thing is not None and thing.sort not in ("object", "category"):
+        raise MalformedForm(f"{thing.name!r} is nothing to carry")
+    if len(rest) == 2 and isinstance(rest[1], Quoted):
+        place = _place(rest[1], names)
+        deed = replace(deed, to=place) if kind == "put" else replace(deed, at=deed.at or place)
+    elif len(rest) == 2:
+        somebody = wanted_by(rest[1], names)
+        deed = replace(deed, person=_person(somebody.thing), to=somebody.where)
+        unseen = unseen or somebody.unseen
+    if thing is None and unseen:
+        return declined(text, f"what is {unseen} is not seen", ())
+    return _seen(deed, unseen, text)
+
+
+def _bring(rest: tuple[Node, ...], names: Names, text: str) -> Answer:
+    return _carried("bring", rest, names, text)
+
+
+def _put(rest: tuple[Node, ...], names: Names, text: str) -> Answer:
+    if len(rest) != 2 or not isinstance(rest[1], Quoted):
+        raise MalformedForm("put needs a place")
+    return _carried("put", rest, names, text)
+
+
+def _follow(rest: tuple[Node, ...], names: Names, text: str) -> Answer:
+    """``( follow PERSON )``."""
+    if len(rest) != 1:
+        raise MalformedForm("follow needs one person")
+    wanted = wanted_by(rest[0], names)
+    deed = Deed("follow", _person(wanted.thing), wanted.where)
+    beside = names.room_beside()
+    if beside is not None and beside not in deed.at.rooms:  # "from the desk to the hall"
+        deed = replace(deed, to=Where(beside))
+    return _seen(deed, wanted.unseen, text)
+
+
+def _guide(rest: tuple[Node, ...], names: Names, text: str) -> Answer:
+    """``( guide PERSON " <location> " )``; the place may be UNKNOWN, or "current"."""
+    if len(rest) != 2:
+        raise MalformedForm("guide needs a person and a place")
+    wanted = wanted_by(rest[0], names)
+    deed = Deed("guide", _person(wanted.thing), wanted.where)
+    if rest[1] == UNKNOWN:
+        whom = "them" if deed.target == PERSON else deed.target
+        options = [replace(deed, to=Where(room)) for room in _GUIDED_TO]
+        answers = [made(option, text) for option in options]
+        reason = f"where to guide {whom} was not said"
+        return declined(text, reason, [o for one in answers for o in _phrases(one)])
+    if isinstance(rest[1], Quoted) and rest[1].words != "current":
+        deed = replace(deed, to=_place(rest[1], names))
+    return _seen(deed, wanted.unseen, text)
+
+
+def _sequence(rest: tuple[Node, ...], names: Names, text: str) -> Answer:
+    """``( sequence ( follow PERSON ) ( go " <room> " ) )`` is one command; no other is."""
+    parts = [node for node in rest if isinstance(node, tuple) and node]
+    if [part[0] for part in parts] == ["follow", "go"] and len(parts[1]) == 2:
+        wanted = wanted_by(parts[0][1], names) if len(parts[0]) == 2 else None
+        if wanted is not None and isinstance(parts[1][1], Quoted):
+            deed = Deed("follow", _person(wanted.thing), wanted.where, _place(parts[1][1], names))
+            return _seen(deed, wanted.unseen, text)
     options: list[str] = []
-    for node in rest:
-        if isinstance(node, tuple) and node and isinstance(node[0], str):
-            answer = _action(node[0], node[1:], names, text)
-            options += _phrases(answer)
-    return options
+    for part in parts:
+        if isinstance(part[0], str):
+            options += _phrases(_action(part[0], part[1:], names, text))
+    return declined(text, "one command at a time", options)
 
 
-def _wanted(node: Node, names: _Names) -> _Wanted:
-    """What ``( lambda $1 e CONDITION ... )`` describes; conditions may stand inside ``and``."""
-    if not isinstance(node, tuple) or len(node) < 4 or node[0] != "lambda" or node[2] != "e":
-        raise MalformedForm("a description is a lambda expression")
-    thing: Named | None = None
-    room: Named | None = None
-    piece: Named | None = None
-    unseen = ""
-    for condition in _conditions(node[3:]):
-        what, about, *values = (*condition, None)
-        value = values[0]
-        if what == "lambda":
-            unseen = unseen or "beside, above or below something else"
-            continue
-        if about != node[1] or not isinstance(what, str):
-            raise MalformedForm("a condition that is about something else")
-        if what == "person" and thing is None:
-            thing = Named(PERSON, PERSON)
-        elif isinstance(value, Quoted) and (
-            (what == "is_a" and thing is None)
-            or (what == "name" and (thing is None or thing.sort == PERSON))
-        ):
-            if not names.all_objects(value):
-                thing = names.take(value)
-        elif what == "at" and isinstance(value, Quoted):
-            spot = names.take(value)
-            if spot.sort == "room" and room is None:
-                room = spot
-            elif spot.sort == "furniture" and piece is None:
-                piece = spot
-            else:
-                raise MalformedForm("a place that is none, or two")
-        elif what.isalpha():
-            unseen = unseen or (value.words.strip("<>") if isinstance(value, Quoted) else what)
-        else:
-            raise MalformedForm(f"{what!r} is no condition")
-    where = None if room is None else room.name
-    if piece is None:
-        return _Wanted(thing, where, None, unseen)
-    return _Wanted(thing, where or names.room_beside(), piece.name, unseen)
+def _company_home(steps: tuple[Node, ...], names: Names, text: str) -> Answer:
+    """``( follow CONDITIONS ) ( guide $1 " current " )``: two commands about one person."""
+    first = steps[0] if steps else None
+    if not isinstance(first, tuple) or first[:1] != ("follow",):
+        raise MalformedForm("no action comes first")
+    wanted = wanted_by(("lambda", "$1", "e", *first[1:]), names)
+    deeds = [Deed(kind, _person(wanted.thing), wanted.where) for kind in _COMPANY]
+    return declined(
+        text, "one command at a time", [p for deed in deeds for p in _phrases(made(deed, text))]
+    )
 
 
-def _conditions(nodes: Sequence[Node]) -> Iterator[tuple[Node, ...]]:
-    for node in nodes:
-        if not isinstance(node, tuple) or not node:
-            raise MalformedForm("a condition is an expression")
-        if node[0] == "and":
-            yield from _conditions(node[1:])
-        else:
-            yield node
+def _say(rest: tuple[Node, ...], names: Names, text: str) -> Answer:
+    """``( say " <whattosay> " PERSON )``, ``( say ( answer " <question> " ) PERSON )``."""
+    if not 1 <= len(rest) <= 2:
+        raise MalformedForm("say needs something to say")
+    what = rest[0]
+    if isinstance(what, Quoted):
+        named = names.take(what)
+        if named.sort != "words":
+            raise MalformedForm(f"{named.name!r} is nothing to say")
+        deed = Deed("say", words=named.name)
+    elif isinstance(what, tuple) and what[:1] == ("answer",):
+        deed = Deed("answer")
+    else:
+        wanted = wanted_by(what, names)
+        return declined(text, f"what is {wanted.unseen or 'asked'} is not seen", ())
+    if len(rest) == 1:
+        return made(deed, text)
+    somebody = wanted_by(rest[1], names)
+    deed = replace(deed, person=_person(somebody.thing), at=somebody.where)
+    return _seen(deed, somebody.unseen, text)
 
 
-def _flat(nodes: Sequence[Node]) -> Iterator[str]:
-    """Every bare word of a form, in order."""
-    for node in nodes:
-        if isinstance(node, tuple):
-            yield from _flat(node)
-        elif isinstance(node, str):
-            yield node
+def _seen(deed: Deed, unseen: str, text: str) -> Answer:
+    """The intent, if nothing that is not seen tells what it is about."""
+    answer = made(deed, text)
+    if not unseen:
+        return answer
+    return declined(text, f"what is {unseen} is not seen", _phrases(answer))
+
+
+def _person(named: Named | None) -> str:
+    if named is None or named.sort not in (PERSON, "somebody"):
+        raise MalformedForm("no person is named")
+    return named.name
+
+
+def _place(quoted: Quoted, names: Names) -> Where:
+    named = names.take(quoted)
+    room = names.room_beside() if named.sort == "furniture" else None
+    place = where_meant(named, room) or where_meant(named)
+    if place is None:
+        raise MalformedForm(f"{named.name!r} is no place")
+    return place
+
+
+Answer: TypeAlias = "Intent | Declined"
+
+_COMPANY: tuple[IntentKind, IntentKind] = ("follow", "guide")
+_GUIDED_TO = ("kitchen", "living room", "bedroom")
+_ACTIONS: dict[str, Callable[[tuple[Node, ...], Names, str], Answer]] = {
+    "go": _go,
+    "find": _find,
+    "count": _count,
+    "bring": _bring,
+    "put": _put,
+    "follow": _follow,
+    "guide": _guide,
+    "say": _say,
+    "sequence": _sequence,
+}

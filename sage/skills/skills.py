@@ -13,8 +13,7 @@ from typing import TypeAlias
 from sage.describing import describe
 from sage.ontology import APARTMENT_FURNITURE, object_entry, rooms_of
 from sage.skills.body import Body, Order, Sighting, Verdict
-from sage.skills.counting import count
-from sage.skills.intent import PERSON, Intent
+from sage.skills.intent import PERSON
 from sage.skills.looking import (
     FARTHER_M,
     STAND_OFFS_M,
@@ -36,24 +35,6 @@ Skill: TypeAlias = Generator[Order, None, Verdict]
 
 _SURE_HITS = 5
 _NOW_S = 3.0  # what was captured longer ago is no longer what is seen
-
-
-def skill_for(intent: Intent, body: Body) -> Skill:
-    """The skill that does what was asked."""
-    target = intent.target or ""
-    if intent.kind == "go":
-        return go_to_room(body, target)
-    if intent.kind == "approach":
-        return approach(body, target, intent.room)
-    if intent.kind == "find":
-        return find(body, target, intent.room)
-    if intent.kind == "count":
-        return count(body, target, intent.room or "", intent.location)
-    if intent.kind == "describe":
-        return tell_view(body)
-    if intent.kind == "return":
-        return come_back(body)
-    return stand_still(body)
 
 
 def go_to_room(body: Body, name: str) -> Skill:

@@ -70,11 +70,15 @@ class KinematicBody:
         self.scene: Scene | None = None
         self.visited = ["living room"]
         self.orders: list[Order] = []
+        self.spoken: list[str] = []
         self._pose = start
         self._ticks = 0
 
     def now_s(self) -> float:
         return self._ticks * TICK_S
+
+    def speak(self, text: str) -> None:
+        self.spoken.append(text)
 
     def pose(self) -> Pose:
         return self._pose

@@ -16,7 +16,7 @@ from sage.skills.agent import Agent
 from sage.skills.body import Body, DriveTo, Hold, Order, Verdict
 from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
-from sage.skills.skills import skill_for
+from sage.skills.repertoire import skill_for
 from sage.skills.vocabulary import is_stop
 from sage.telemetry import Task
 from sage.values import Utterance

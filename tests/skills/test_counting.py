@@ -9,7 +9,7 @@ import pytest
 from sage.skills.body import Order, Verdict
 from sage.skills.counting import count
 from sage.skills.intent import Intent
-from sage.skills.skills import skill_for
+from sage.skills.repertoire import skill_for
 from sage.values import CameraModel, Pose, Scene
 from tests.skills.kinematic_body import HOME, Ghost, KinematicBody, carry_out
 

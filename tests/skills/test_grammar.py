@@ -20,6 +20,7 @@ from sage.ontology import (
 )
 from sage.skills.grammar import asks_for_view, parse
 from sage.skills.intent import Declined, Intent
+from sage.skills.meaning import UNKNOWN
 from sage.skills.script import read_script
 from sage.skills.vocabulary import one_slip
 from sage.skills.wording import MAX_COMMAND_CHARS
@@ -221,12 +222,11 @@ def test_what_is_understood(text: str, expected: tuple[str, str | None, str | No
         ("find the red apple", "'red apple'", ("find the apple",)),
         ("find three apples", "one thing at a time", ("find the apple",)),
         ("kitchen", "not what to do", ("go to the kitchen",)),
-        ("bring me the apple", "cannot take hold of", ("find the apple",)),
-        ("follow Alex", "cannot follow", ("find a person",)),
-        ("guide Robin to the kitchen", "cannot guide", ("find a person",)),
+        ("take the apple", "what to bring, or where to", ("bring me the apple",)),
+        ("throw the apple", "cannot throw", ("find the apple",)),
         ("find Alex in the bedroom", "not told apart", ("find a person in the bedroom",)),
         ("open the window", "cannot open", ()),
-        ("what time is it?", "cannot speak", ()),
+        ("who is the king of Spain?", "what to say or to answer", ()),
         (
             "go to the kitchen, then come back",
             "one command at a time",
@@ -334,7 +334,7 @@ def test_one_slip(written: str, meant: str, slip: bool) -> None:
 @pytest.mark.skipif(not COMMANDS.exists(), reason="../shared/data/gpsr is not there")
 def test_on_what_people_really_said() -> None:
     lines = COMMANDS.read_text(encoding="utf-8").splitlines()
-    asked = understood = counts = counted = 0
+    asked = understood = counts = counted = misread = 0
     for text, form in zip(lines[::2], lines[1::2], strict=True):
         answer = parse(text)
         mine = form.startswith("( go") or (form.startswith("( find") and "object" in form)
@@ -346,8 +346,9 @@ def test_on_what_people_really_said() -> None:
         elif mine:
             asked += 1
             understood += isinstance(answer, Intent) or "not known by sight" in answer.reason
-        else:
-            assert isinstance(answer, Declined), f"{text!r} is {form}"
+        elif form == UNKNOWN:
+            misread += isinstance(answer, Intent)
+    assert misread <= 2
     assert asked == 56
     assert understood >= 52
     assert counts == 29

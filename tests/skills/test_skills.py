@@ -7,7 +7,8 @@ import pytest
 from sage.skills.body import DriveTo, Hold
 from sage.skills.counting import count
 from sage.skills.intent import Intent
-from sage.skills.skills import approach, come_back, find, go_to_room, skill_for, stand_still
+from sage.skills.repertoire import skill_for
+from sage.skills.skills import approach, come_back, find, go_to_room, stand_still
 from sage.values import Detection, Pose, Scene
 from tests.skills.kinematic_body import CAMERA, HOME, Ghost, KinematicBody, carry_out
 

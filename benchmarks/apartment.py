@@ -4,12 +4,14 @@ Lock-step: virtual time advances by the lane time that each step was measured to
 one apartment and one run of commands, drawn from what is there. "No vision" leaves vision out,
 "random weights" runs the same networks untrained; both are given the find and furniture commands.
 
-With ``--spoken`` the commands are recordings, played into the microphone beside a faint noise:
-voice activity, end-pointing, recogniser and language come before the wheels, and what was done is
-held against what was said, not against what was heard. The apartments are unseen; the recordings
-are not: they are the shipped ones of espeak-ng, and the recogniser's grammar was developed with
-these sentences in view, so that other voices do worse (models/hearing/CARD.md has figures).
-``--voices`` takes those of another folder. Decoding takes no virtual time here;
+With ``--spoken`` it is a script of 20 kinds of command (``benchmarks.spoken``), played into the
+microphone beside a faint noise: voice activity, end-pointing, recogniser and language come before
+the wheels, the robot's questions are answered and its errand is corrected by voice. What was done
+is held against what was said, not against what was heard. ``--typed`` is the same script without
+the ears. Beside it stand a deaf robot, which never moves and claims everything, and one that does
+no more than drive to the first place that is named. The apartments are unseen; the recordings are
+not: they are the shipped ones of espeak-ng, and other voices do worse (models/hearing/CARD.md has
+figures). ``--voices`` takes those of another folder. Decoding takes no virtual time here;
 ``benchmarks.hearing`` measures it in real time.
 
 With ``--budget 0.5`` each apartment is run twice, with all of the lanes' time and with half of it.
@@ -17,26 +19,28 @@ With ``--budget 0.5`` each apartment is run twice, with all of the lanes' time a
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.apartment_rows import by_kind, each, fraction, publish_script
 from benchmarks.report import Row, parser, publish, real, whole
-from benchmarks.trial import REFUSED, SPOKEN, Sight, Speech, Tried, run_seed
+from benchmarks.spoken import KINDS, QUICK, REFUSED
+from benchmarks.trial import Sight, Speech, Tried, run_seed
+from models.hearing import check_recogniser
 from sage.irp.errors import ConfigError
 from sage.worlds.apartment.voices import FOLDER, INDEX
 
 _Work = tuple[int, Sight, int, float, Speech | None, float]
-#: Kinds of a quick run that are soon over.
-_QUICK_SPOKEN = ("go", "find", "elsewhere", "stop")
 
 
 def run_all(jobs: int, work: Sequence[_Work]) -> list[Tried]:
@@ -47,12 +51,6 @@ def run_all(jobs: int, work: Sequence[_Work]) -> list[Tried]:
         for future in track(as_completed(futures), "runs", len(futures), console=console):
             future.result()  # a run that cannot start ends the benchmark at once
     return [tried for future in futures for tried in future.result()]
-
-
-def fraction(tried: Sequence[Tried], keep: Callable[[Tried], bool] = lambda t: True) -> float:
-    """The fraction of the kept commands that were done."""
-    kept = [item for item in tried if keep(item)]
-    return sum(item.done for item in kept) / len(kept) if kept else 0.0
 
 
 def seeds_of(text: str) -> range:
@@ -76,11 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         "  python -m benchmarks.apartment --seeds 0:25 --json apartment.json\n"
         "  python -m benchmarks.apartment --seeds 40:41 --controls 0 --verbose\n"
         "  python -m benchmarks.apartment --spoken --seeds 0:6\n"
+        "  python -m benchmarks.apartment --typed --seeds 0:6 --kinds bring,put,follow\n"
         "  python -m benchmarks.apartment --spoken --voices ~/recorded\n"
         "  python -m benchmarks.apartment --seeds 0:6 --budget 0.5",
     )
     options.add_argument("--seeds", default="0:12", metavar="A:B", help="apartments (default 0:12)")
-    options.add_argument("--spoken", action="store_true", help="played into the microphone")
+    script = options.add_mutually_exclusive_group()
+    script.add_argument(
+        "--spoken", action="store_true", help="20 kinds of command, played into the microphone"
+    )
+    script.add_argument("--typed", action="store_true", help="the same 20 kinds without the ears")
+    options.add_argument(
+        "--kinds", metavar="A,B", help=f"of the 20 only these: {', '.join((*KINDS, *REFUSED))}"
+    )
+    options.add_argument(
+        "--recogniser", metavar="NAME", help="with --spoken: by name (default: the runtime's)"
+    )
     options.add_argument(
         "--voices",
         type=Path,
@@ -88,13 +97,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="with --spoken: a folder with recordings and their voices.tsv (default: the shipped)",
     )
     options.add_argument(
-        "--commands", type=int, help="per apartment, 1 to 8 (default 8); spoken 1 to 11 (11)"
+        "--commands",
+        type=whole("--commands", 1, 8),
+        help="per apartment, without --spoken and --typed: 1 to 8 (default 8)",
     )
     options.add_argument(
         "--controls",
         type=whole("--controls", 0, 1_000_000),
-        default=4,
-        help="apartments for each control (default 4)",
+        help="apartments for each control (default 4; spoken and typed 1)",
     )
     options.add_argument(
         "--limit",
@@ -116,23 +126,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--verbose", action="store_true", help="every command, not only failures")
     args = options.parse_args(argv)
-    most = len(SPOKEN) if args.spoken else 8
-    seeds, count = seeds_of(args.seeds), most if args.commands is None else args.commands
-    if not 1 <= count <= most:
-        raise ConfigError(f"--commands must lie in 1 to {most}, got {count}")
-    speech = None
-    if args.spoken:
-        voices = FOLDER if args.voices is None else args.voices.expanduser().resolve()
-        if not (voices / INDEX).is_file():
-            raise ConfigError(f"--voices {str(args.voices)!r} has no {INDEX}; see {FOLDER / INDEX}")
-        speech = Speech(_QUICK_SPOKEN if args.quick else SPOKEN[:count], voices)
-    elif args.voices is not None:
-        raise ConfigError("--voices are for --spoken commands; add --spoken")
-    if args.budget is not None and args.spoken:
-        raise ConfigError("--budget is for typed commands; leave out --spoken")
-    controls = 0 if args.spoken or args.budget is not None else args.controls
+    seeds, count = seeds_of(args.seeds), args.commands or 8
+    speech = _speech(args)
+    if args.budget is not None and speech is not None:
+        raise ConfigError("--budget is for typed commands; leave out --spoken and --typed")
+    wanted = args.controls
+    if wanted is None:
+        wanted = 4 if speech is None else 1
+    controls = 0 if args.budget is not None else wanted
     if args.quick:
-        seeds, count, controls = seeds[:1], 3, min(1, controls)
+        seeds, count, controls = seeds[:1], 3, 0 if speech is not None else min(1, controls)
         args.limit = min(args.limit, 27.0)
     began_s = time.perf_counter()
 
@@ -151,14 +154,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         _publish_budget(tried, args.budget, len(seeds), time.perf_counter() - began_s, args.json)
         return 0
     few = seeds[:controls]
+    if speech is not None:
+        tried = run_all(args.jobs, work("trained", seeds) + work("go only", few))
+        _tell([item for item in tried if item.sight == "trained"], args.verbose)
+        took_s = time.perf_counter() - began_s
+        publish_script(tried, "spoken" if args.spoken else "typed", len(seeds), took_s, args.json)
+        return 0
     tried = run_all(args.jobs, work("trained", seeds) + work("none", few) + work("random", few))
     trained, blind, untrained = (
         [item for item in tried if item.sight == sight] for sight in ("trained", "none", "random")
     )
     _tell(trained, args.verbose)
-    if args.spoken:
-        _publish_spoken(trained, len(seeds), time.perf_counter() - began_s, args.json)
-        return 0
 
     def needs_sight(item: Tried) -> bool:
         return item.kind in ("approach", "find") and item.seed in seeds[:controls]
@@ -167,7 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     completed = fraction(trained)
     collisions = sum(item.collisions for item in trained) / max(1, len(trained))
     rows = [
-        Row("apartment.completed", completed, "higher", 0.85, 0.97, _by_kind(trained)),
+        Row("apartment.completed", completed, "higher", 0.85, 0.97, by_kind(trained)),
         Row(
             "apartment.margin_no_vision",
             sighted - fraction(blind) if blind else None,
@@ -192,9 +198,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"apartment: {completed:.3f} of {len(trained)} commands done in {len(seeds)} apartments, "
         f"{collisions:.3f} collisions each, {time.perf_counter() - began_s:.0f} s of wall time",
         args.json,
-        commands=_told(trained),
+        commands=each(trained),
     )
     return 0
+
+
+def _speech(args: argparse.Namespace) -> Speech | None:
+    """What the script's options ask for; None where they ask for none."""
+    if not (args.spoken or args.typed):
+        for name in ("voices", "kinds", "recogniser"):
+            if getattr(args, name) is not None:
+                raise ConfigError(f"--{name} belongs to the 20 kinds of --spoken; add --spoken")
+        return None
+    if args.commands is not None:
+        raise ConfigError("--commands is for the short run; use --kinds with --spoken and --typed")
+    if args.recogniser is not None:
+        if args.typed:
+            raise ConfigError("--recogniser hears nothing where all is --typed; use --spoken")
+        check_recogniser(args.recogniser)
+    voices = FOLDER if args.voices is None else args.voices.expanduser().resolve()
+    if not (voices / INDEX).is_file():
+        raise ConfigError(f"--voices {str(args.voices)!r} has no {INDEX}; see {FOLDER / INDEX}")
+    kinds: tuple[str, ...] = (*KINDS, *REFUSED)
+    if args.kinds is not None:
+        kinds = tuple(kind.strip() for kind in args.kinds.split(","))
+    elif args.quick:
+        kinds = QUICK
+    for kind in kinds:
+        if kind not in (*KINDS, *REFUSED):
+            raise ConfigError(f"--kinds {kind!r} is none of {', '.join((*KINDS, *REFUSED))}")
+    if "remembered" in kinds and "ambiguous" not in kinds:
+        raise ConfigError("--kinds 'remembered' comes after 'ambiguous'; add it")
+    return Speech(kinds, voices, aloud=args.spoken, recogniser=args.recogniser)
 
 
 def _publish_budget(
@@ -223,57 +258,8 @@ def _publish_budget(
         f"apartment: {told} ({part:.3f} of {full:.3f}) in {apartments} apartments, "
         f"{took_s:.0f} s of wall time",
         json_path,
-        commands=_told(tried),
+        commands=each(tried),
     )
-
-
-def _publish_spoken(
-    tried: Sequence[Tried], apartments: int, took_s: float, json_path: Path | None
-) -> None:
-    """The rows of spoken commands: those that can be done, and those that must be declined."""
-    wanted = [item for item in tried if item.kind not in REFUSED]
-    refused = [item for item in tried if item.kind in REFUSED]
-    completed = fraction(wanted)
-    collisions = sum(item.collisions for item in tried) / max(1, len(tried))
-    publish(
-        "apartment",
-        [
-            Row("apartment.spoken_completed", completed, "higher", 0.8, 0.95, _by_kind(wanted)),
-            Row(
-                "apartment.spoken_declined",
-                fraction(refused) if refused else None,
-                "higher",
-                0.8,
-                0.95,
-                _by_kind(refused),
-            ),
-            Row("apartment.collisions_per_command", collisions, "lower", 0.05, 0.0),
-        ],
-        f"apartment, spoken: {completed:.3f} of {len(wanted)} commands done in {apartments} "
-        f"apartments, {fraction(refused):.3f} of {len(refused)} others rightly declined, "
-        f"{took_s:.0f} s of wall time",
-        json_path,
-        commands=_told(tried),
-    )
-
-
-def _by_kind(tried: Sequence[Tried]) -> dict[str, float]:
-    kinds = sorted({item.kind for item in tried})
-    return {kind: fraction([item for item in tried if item.kind == kind]) for kind in kinds}
-
-
-def _told(tried: Sequence[Tried]) -> list[dict[str, object]]:
-    return [
-        {
-            "seed": t.seed,
-            "kind": t.kind,
-            "text": t.text,
-            "done": t.done,
-            "why": t.why,
-            "budget": t.budget,
-        }
-        for t in tried
-    ]
 
 
 def _tell(tried: Sequence[Tried], verbose: bool) -> None:

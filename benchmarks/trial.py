@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from benchmarks.spoken import (
+    KINDS,
+    REFUSED,
+    STANDS_WITHIN_M,
+    STOP_AFTER_S,
+    Command,
+    Script,
+    There,
+    done,
+    names_place,
+)
 from models.vision.artifacts import random_weights
 from orchestrator import LockStep, OrchestratorConfig
 from orchestrator.config import FULL_ATP
@@ -19,29 +30,32 @@ from sage.clock import VirtualClock
 from sage.hearing import RATE_HZ
 from sage.irp.errors import ConfigError
 from sage.ontology import rooms_of
+from sage.skills.agent import Report
+from sage.skills.body import Verdict
 from sage.skills.grammar import parse
-from sage.skills.intent import Declined, Intent
-from sage.worlds.apartment.judge import judge
+from sage.skills.intent import Intent
+from sage.worlds.apartment.judge import Judgement, judge
+from sage.worlds.apartment.truth import Truth
 from sage.worlds.apartment.voices import FOLDER, recordings
 
-Sight = Literal["trained", "none", "random"]
+Sight = Literal["trained", "none", "random", "go only"]
+"""With what a run sees; ``go only`` drives to the first place that a command names, and no more."""
 
 _SETTLE_S = 1.0
-_STOP_AFTER_S = 2.0
 _UNHEARD_S = 3.0
-SPOKEN = (
-    "go", "approach", "find", "count", "elsewhere", "stop", "approach", "find", "count", "declined",
-    "return",
-)  # fmt: skip
-REFUSED = ("declined", "elsewhere")
+_ASKED_BACK_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What is spoken: the kinds of command, in their order, by the voices of a folder."""
+    """The script of 20 kinds: which of them, how they are said, and who hears them."""
 
-    kinds: tuple[str, ...] = SPOKEN
+    kinds: tuple[str, ...] = (*KINDS, *REFUSED)
     voices: Path = FOLDER
+    aloud: bool = True
+    """Played into the microphone; else typed."""
+    recogniser: str | None = None
+    """By name; None: the runtime's own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,10 @@ class Tried:
     collisions: int
     budget: float = 1.0
     """Of the lanes' time, how much the cycles granted."""
+    deaf: bool = False
+    """Whether it passes for done where nobody hears it, and so nothing ever moved."""
+    heard: str = ""
+    """What was heard of it last."""
 
 
 def commands_for(seed: int, truth: Any, rooms: Sequence[str], count: int) -> list[tuple[str, str]]:
@@ -85,50 +103,6 @@ def commands_for(seed: int, truth: Any, rooms: Sequence[str], count: int) -> lis
     return plan[:count]
 
 
-def spoken_for(
-    seed: int, truth: Any, rooms: Sequence[str], speech: Speech
-) -> list[tuple[str, str]]:
-    """(kind, text) of recorded commands about what is really there; some are to be declined.
-
-    A command to stop is spoken while the robot drives to a room. ConfigError where the folder of
-    voices has too few sentences of a kind that fit this apartment.
-    """
-    rng = np.random.default_rng([seed, 20183])
-    things = {thing.name for thing in truth.objects}
-    pieces = {(piece.name, piece.room) for piece in truth.furniture}
-
-    def fits(text: str) -> bool:
-        intent = parse(text)
-        if not isinstance(intent, Intent):
-            return False
-        if intent.kind == "approach":
-            return any(
-                intent.target == name and intent.room in (None, room) for name, room in pieces
-            )
-        if intent.kind == "find":
-            return intent.room is None and intent.target in things
-        if intent.kind == "count" and intent.location is not None:
-            return (intent.location, intent.room) in pieces
-        return intent.target is None or intent.kind != "go" or intent.target in rooms
-
-    texts: dict[str, list[str]] = {}
-    for item in recordings(speech.voices):
-        known = texts.setdefault(item.kind, [])
-        if item.text not in known and (item.kind in REFUSED or fits(item.text)):
-            known.append(item.text)
-    drawn = {kind: [known[n] for n in rng.permutation(len(known))] for kind, known in texts.items()}
-    plan = []
-    for kind in speech.kinds:
-        if not drawn.get(kind):
-            raise ConfigError(
-                f"{speech.voices} has {len(texts.get(kind, ()))} sentences of the kind {kind!r} "
-                f"that fit apartment {seed}, {speech.kinds.count(kind)} needed; add recordings, or "
-                f"take fewer --commands"
-            )
-        plan.append((kind, drawn[kind].pop()))
-    return plan
-
-
 def run_seed(
     seed: int,
     sight: Sight,
@@ -137,15 +111,17 @@ def run_seed(
     speech: Speech | None,
     budget: float = 1.0,
 ) -> list[Tried]:
-    """All commands of one apartment, one after the other: ``count`` typed, or the spoken ones."""
+    """All commands of one apartment, one after the other: ``count`` typed, or the script."""
     logging.basicConfig(level=logging.ERROR)
     clock = VirtualClock()
     config = RunConfig(
         camera=f"sim:apartment?seed={seed}&frame_hz=10",
-        mic="none:" if speech is None else f"sim:apartment?seed={seed}",
+        mic=f"sim:apartment?seed={seed}" if speech is not None and speech.aloud else "none:",
         command_limit_s=limit_s,
         orchestrator=OrchestratorConfig(pool_atp=FULL_ATP * budget),
     )
+    if speech is not None and speech.recogniser is not None:
+        config = replace(config, recogniser=speech.recogniser)
     weights = random_weights(seed) if sight == "random" else None
     runtime = build(
         config,
@@ -159,6 +135,9 @@ def run_seed(
         return [replace(item, budget=budget) for item in tried]
     finally:
         runtime.close()
+
+
+_UNHEARD: Judgement = (False, "it was not heard")
 
 
 class Trial:
@@ -190,56 +169,121 @@ class Trial:
         self._go_on(_SETTLE_S)
         rooms = [room.name for room in self.body.static_map.rooms]
         truth = self.world.truth()
-        commands, tell = (
-            (commands_for(self._seed, truth, rooms, count), self._type)
-            if self._speech is None
-            else (spoken_for(self._seed, truth, rooms, self._speech), self._speak)
-        )
+        if self._speech is not None:
+            return self._run_script(self._speech, truth, rooms)
         tried = []
-        for kind, text in commands:
+        for kind, text in commands_for(self._seed, truth, rooms, count):
             if self._sight != "trained" and kind not in ("approach", "find"):
                 continue
-            tried.append(self._try(kind, text, tell))
+            tried.append(self._try(kind, text))
         return tried
 
-    def _try(self, kind: str, text: str, tell: Callable[[str], bool]) -> Tried:
+    def _run_script(self, speech: Speech, first: Truth, rooms: Sequence[str]) -> list[Tried]:
+        """The script's commands, each drawn by what is there when it is said."""
+        script = Script(self._seed, speech.voices)
+        ordered = [kind for kind in (*KINDS, *REFUSED) if kind in speech.kinds]
+        tried = []
+        for kind in ordered:
+            try:
+                command = script.command(kind, There(self.world.truth(), rooms))
+            except ConfigError as error:
+                text = f"({kind})"
+                tried.append(
+                    Tried(self._seed, self._sight, kind, text, False, False, str(error), 0.0, 0)
+                )
+                continue
+            began_s, bumps = self._clock.now_s(), self.world.truth().collisions.total
+            known = len(self.agent.reports)
+            heard = self._say(command)
+            self._until_idle(self._limit_s + 1.0)
+            self._go_on(0.5)
+            self._runtime.telemetry.flush()
+            reports, truth = self.agent.reports[known:], self.world.truth()
+            right, why = self._judged(command, reports, truth) if heard else _UNHEARD
+            passes, _ = done(command, [_claim(command)], first, self.body.start)
+            tried.append(
+                Tried(
+                    self._seed,
+                    self._sight,
+                    kind,
+                    command.text,
+                    right,
+                    bool(reports) and reports[-1].verdict.done,
+                    f"{reports[-1].verdict.text}; {why}" if reports else why,
+                    self._clock.now_s() - began_s,
+                    truth.collisions.total - bumps,
+                    deaf=passes and kind != "stop",
+                    heard=reports[-1].text if reports else "",
+                )
+            )
+        return tried
+
+    def _judged(self, command: Command, reports: Sequence[Report], truth: Truth) -> Judgement:
+        if self._sight == "go only":
+            reports = [_claim(command)]
+        right, why = done(command, reports, truth, self.body.start)
+        if command.kind == "stop":
+            self._go_on(1.0)
+            moved_m = self.world.truth().robot.distance_to(truth.robot.x_m, truth.robot.y_m)
+            right = right and moved_m < STANDS_WITHIN_M
+            why = f"{why}; moved {moved_m:.2f} m in the second after"
+        return right, why
+
+    def _say(self, command: Command) -> bool:
+        """Say all of a command's sentences, each when it is due; whether all were heard."""
+        for number, sentence in enumerate(command.says):
+            if number and command.kind in ("stop", "correction"):
+                self._go_on(STOP_AFTER_S)
+            elif number:
+                self._until_idle(_ASKED_BACK_S)
+                self._go_on(0.5)
+            if not self._tell(sentence.text):
+                return False
+        return True
+
+    def _tell(self, text: str) -> bool:
+        assert self._speech is not None
+        if self._sight == "go only":
+            if (name := names_place(text)) is not None:
+                self.agent.hear(f"go to the {name}")
+            return True
+        return self._speak(text) if self._speech.aloud else self._type(text)
+
+    def _until_idle(self, most_s: float) -> None:
+        self._driver.run_until(self._clock.now_s() + most_s, done=lambda: self.agent.idle)
+
+    def _try(self, kind: str, text: str) -> Tried:
         clock = self._clock
         began_s, bumps = clock.now_s(), self.world.truth().collisions.total
-        stops = text if parse_kind(text) == "stop" else "stop"
+        self.agent.hear(text)
         if kind == "stop":
-            self.agent.hear("go to the kitchen" if stops == text else text)
-            self._go_on(_STOP_AFTER_S)
-            heard = tell(stops)
-        else:
-            heard = tell(text)
+            self._go_on(STOP_AFTER_S)
+            self.agent.hear("stop")
         ends_s = clock.now_s() + self._limit_s + 1.0
         self._driver.run_until(ends_s, done=lambda: self.agent.idle)
         report = self.agent.reports[-1]
         self._go_on(0.5)
         self._runtime.telemetry.flush()
         truth = self.world.truth()
-        wanted = parse(stops if kind == "stop" else text)
-        if not heard:
-            done, why = False, "it was not heard"
-        elif isinstance(wanted, Declined):
-            done, why = report.intent is None, report.verdict.text
-        elif report.intent is None or report.intent.kind != wanted.kind:
+        wanted = parse("stop" if kind == "stop" else text)
+        assert isinstance(wanted, Intent)
+        if report.intent is None or report.intent.kind != wanted.kind:
             did = report.intent.phrase if report.intent is not None else report.verdict.text
-            done, why = False, f"heard {report.text!r}: {did}"
+            right, why = False, f"heard {report.text!r}: {did}"
         else:
-            done, why = judge(replace(report, intent=wanted), truth, self.body.start)
-            done = done and report.verdict.done
-        if kind == "stop" and heard:
+            right, why = judge(replace(report, intent=wanted), truth, self.body.start)
+            right = right and report.verdict.done
+        if kind == "stop":
             self._go_on(1.0)
             moved_m = self.world.truth().robot.distance_to(truth.robot.x_m, truth.robot.y_m)
-            done = done and moved_m < 0.05
+            right = right and moved_m < STANDS_WITHIN_M
             why = f"{why}; moved {moved_m:.2f} m in the second after"
         return Tried(
             self._seed,
             self._sight,
             kind,
             text,
-            done,
+            right,
             report.verdict.done,
             why if report.verdict.done else f"{report.verdict.text}; {why}",
             report.ended_s - began_s,
@@ -269,7 +313,6 @@ class Trial:
         self._driver.run_until(self._clock.now_s() + seconds)
 
 
-def parse_kind(text: str) -> str | None:
-    """The kind of what a command asks for; None where nobody can do it."""
-    intent = parse(text)
-    return intent.kind if isinstance(intent, Intent) else None
+def _claim(command: Command) -> Report:
+    """The report of a robot that claims to have done what was asked."""
+    return Report(0, command.text, command.wanted, Verdict(True, ""), 0.0, 0.0)

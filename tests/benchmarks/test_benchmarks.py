@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.apartment import fraction, seeds_of
+from benchmarks.apartment import seeds_of
+from benchmarks.apartment_rows import fraction
 from benchmarks.report import Row, percentile
 from benchmarks.trial import Tried, commands_for
 from sage.irp.errors import ConfigError

@@ -3,8 +3,10 @@
 Not bound to a grammar, so that it follows people who paraphrase, restart and pause. It decodes
 when the speaker pauses, not when the utterance has ended: where nothing follows, the words are
 there before the pause is long enough to be an end. The network reads as much time as there is
-sound, 12 s at least, and not always 30 s; where it then begins to repeat itself, as it does now and
-then without the silence that it was trained with, it reads again with all of it.
+sound, 8 s at least, and not always 30 s; where it then begins to repeat itself, as it does now and
+then without the silence that it was trained with, what is said once counts. Commands that it is
+told to have heard before, with the names of the home in them, say what is to be expected: a
+"hiding room" is the dining room.
 A. Radford et al., "Robust speech recognition via large-scale weak supervision", 2022.
 """
 
@@ -13,8 +15,9 @@ from __future__ import annotations
 import importlib.util
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +26,7 @@ import numpy as np
 from models.hearing.activity import BLOCK_SAMPLES, SileroActivity
 from models.hearing.artifacts import load_card
 from models.hearing.belief import Belief, Signs, belief_from
+from models.hearing.near_misses import near_misses, prepare
 from models.hearing.weights import LIBRARY, WEIGHTS, checked_folder, line, shipped_folder
 from sage.hearing.recogniser import RATE_HZ, Hypothesis
 from sage.irp.errors import ConfigError, ModelError
@@ -34,17 +38,37 @@ LONGEST_S: Final = 30.0
 SHORTEST_S: Final = 0.1
 
 # Sets the style, and the words that would be misheard.
-_PROMPT: Final = " Robot, go to the living room. Find the pringles. Bring the coke to Robin."
-_LEAST_S: Final = 12.0
-_BEHIND_S: Final = 3.0
+_PROMPT: Final = (
+    " Go to the dining room. Find the towel in the corridor. Bring the tray to Hayden."
+    " Put the bowl on the bookshelf. How many apples are there in the bathroom? Where is the mug?"
+    " Locate the shampoo. Follow Jamie to the bedroom. Look for Jordan in the kitchen."
+    " Guide Morgan to the coffee table. Move to the cupboard. Count the people in the living room."
+    " Drive to the fridge. Bring me the coke. Head to the dining table. Take Peyton to the sofa."
+    " Is there a box on the nightstand? Get Alex the pringles. Come back. Stop."
+    " Who is at the stove? Leave the melon on the desk."
+)
+_LEAST_S: Final = 8.0
+_BEHIND_S: Final = 2.0
 _FRAMES_PER_S: Final = 100
+# Fewer words are said again by people: "stop, stop".
+_FEWEST_REPEATED: Final = 3
+# What is said again is likely for that alone.
+_REPEATED_NATS: Final = 0.2
 _ON: Final = 0.35
 _PAUSE_BLOCKS: Final = 2
 # Nobody says more words in a second of speech: the network repeats itself.
 _WORDS_PER_S: Final = 5.0
-_TOKENS_PER_S: Final = 8.0
+_TOKENS: Final = 8
+_TOKENS_PER_S: Final = 7.0
 _BEAM: Final = 5
 _MUCH_LESS_NATS: Final = 0.3
+# The parser's chance below which it is tried whether names were misheard; of how many hypotheses,
+# and how many texts each.
+_DOUBTED: Final = 0.4
+_REPAIRED: Final = 3
+_REPAIRS: Final = 4
+# What a command without a name that it needs is worth.
+_UNNAMED: Final = 0.4
 _NOTHING: Final = Hypothesis("", 0.0)
 
 Judge = Callable[[str], float]
@@ -130,6 +154,7 @@ class WhisperRecogniser:
                 "remove that folder and install its weights anew"
             ) from error
         self._read(np.zeros(RATE_HZ, np.float32), 1.0)  # the first one is slow
+        prepare()
         self.begin()
 
     def begin(self) -> None:
@@ -214,36 +239,59 @@ class WhisperRecogniser:
         self._found = Hypothesis(text, chance, understood > self._belief.complete)
 
     def _likeliest(self, found: _Read) -> tuple[str, float, float]:
-        """The first words that are a command, unless they are much less likely than the first."""
-        for text, log_probability in found.likeliest:
-            if log_probability < found.likeliest[0][1] - _MUCH_LESS_NATS:
-                break
+        """The first words that are a command, unless they are much less likely than the first.
+
+        Where none is, names are put in for what sounds like them, at the price of a nat for all.
+        """
+        likely = {
+            text: log_probability
+            for text, log_probability in reversed(found.likeliest)
+            if log_probability >= found.likeliest[0][1] - _MUCH_LESS_NATS
+        }
+        best = (*found.likeliest[0], 0.0)
+        for text, log_probability in reversed(likely.items()):
             understood = self._judge(text)
-            if understood > 0.0:
+            if understood > _DOUBTED:
                 return text, log_probability, understood
-        return (*found.likeliest[0], 0.0)
+            if understood > best[2]:
+                best = (text, log_probability, understood)
+        near = [
+            (log_probability - far, text)
+            for heard, log_probability in list(reversed(likely.items()))[:_REPAIRED]
+            for text, far in near_misses(heard)[:_REPAIRS]
+        ]
+        for log_probability, text in sorted(near, reverse=True):
+            understood = self._judge(text)
+            if understood > _DOUBTED:
+                return text, log_probability, understood
+        return best
 
     def _read(self, samples: Float32Array, voiced_s: float) -> _Read | None:
         """What the network makes of them; None where it does nothing but repeat itself."""
         most = 3.0 + _WORDS_PER_S * voiced_s
-        duration_s = len(samples) / RATE_HZ
-        found = self._generate(samples, max(_LEAST_S, duration_s + _BEHIND_S), duration_s)
-        if found.words > most and duration_s + _BEHIND_S < LONGEST_S:
-            found = self._generate(samples, LONGEST_S, duration_s)
+        found = self._generate(samples, voiced_s)
+        if any(said_once(text) != text for text, _ in found.likeliest):
+            once = {
+                said_once(text): score - _REPEATED_NATS * (said_once(text) != text)
+                for text, score in reversed(found.likeliest)
+            }
+            found = replace(found, likeliest=tuple(reversed(once.items())))
         return None if found.words > 2 * most else found
 
-    def _generate(self, samples: Float32Array, context_s: float, duration_s: float) -> _Read:
+    def _generate(self, samples: Float32Array, voiced_s: float) -> _Read:
         from faster_whisper.audio import pad_or_trim
 
         try:
             features = self._model.feature_extractor(samples)
-            frames = min(int(context_s * _FRAMES_PER_S) // 2 * 2, int(LONGEST_S * _FRAMES_PER_S))
-            encoded = self._model.encode(pad_or_trim(features, frames))
+            context_s = min(max(_LEAST_S, len(samples) / RATE_HZ + _BEHIND_S), LONGEST_S)
+            encoded = self._model.encode(
+                pad_or_trim(features, int(context_s * _FRAMES_PER_S) // 2 * 2)
+            )
             english = 1.0
             if self._model.model.is_multilingual:
                 chances = dict(self._model.model.detect_language(encoded)[0])
                 english = float(chances.get("<|en|>", 0.0))
-            limit = 8 + int(_TOKENS_PER_S * duration_s)
+            limit = _TOKENS + int(_TOKENS_PER_S * voiced_s)
             result = self._model.model.generate(
                 encoded,
                 [self._before],
@@ -286,9 +334,26 @@ def shipped_judge() -> Judge:
 
     def judge(text: str) -> float:
         meaning = read(text)
-        return meaning.probability if meaning.known else 0.0
+        if not meaning.known:
+            return 0.0
+        return meaning.probability * (1.0 if _named(meaning) else _UNNAMED)
 
     return judge
+
+
+def said_once(text: str) -> str:
+    """Words without their repetition, where they are nothing but one sentence again and again."""
+    words = text.split()
+    for count in range(_FEWEST_REPEATED, len(words) // 2 + 1):
+        if all(word == words[i % count] for i, word in enumerate(words)):
+            return " ".join(words[:count])
+    return text
+
+
+def _named(meaning: Meaning) -> bool:
+    """Whether everything that the form speaks of was named: a place, a thing, a person."""
+    wanted = Counter(token.strip("<> ") for token in meaning.form if token.startswith("<"))
+    return not wanted - Counter(entity.sort for entity in meaning.entities)
 
 
 def plain_words(text: str) -> str:

@@ -60,6 +60,13 @@ MIGRATIONS = (
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO counter VALUES ('pruned', 0);
     """,
+    """
+    CREATE TABLE phrase (
+        words TEXT PRIMARY KEY,
+        meaning TEXT NOT NULL,                 -- JSON
+        learned TEXT NOT NULL                  -- when, ISO 8601, UTC
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 _KEEP_NOTHING = "keep nothing with `--state none`"

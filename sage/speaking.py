@@ -78,14 +78,14 @@ class Speaker:
             ).start()
 
     def tick(self) -> None:
-        """Say the next command once the robot has nothing to do."""
+        """Say the next command once the robot has nothing to do, or waits for a question."""
         with self._lock:
             playing = self._playing
             if playing is not None and self._clock.now_s() > playing.until_s:
                 logger.warning("%r was said, and not heard", playing.text)
                 self._playing = None
                 self._give(playing.text, Utterance("", 0.0))
-            while self._agent is not None and self._agent.idle and self._waiting:
+            while self._agent is not None and self._agent.listens and self._waiting:
                 if self._playing is not None:
                     return
                 self._say(self._waiting.popleft())

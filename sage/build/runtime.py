@@ -11,7 +11,6 @@ from typing import Any, cast
 from memory import SightingMap
 from memory.remember import Memory
 from memory.store import ExperienceStore
-from models.language.questions import answer
 from orchestrator import HRMOrchestrator, PluginSettings, SafetyGate, TrustLedger
 from plugins.control import ControlPlugin
 from plugins.detection import Detected, DetectionPlugin
@@ -23,7 +22,7 @@ from sage.build.config import RunConfig
 from sage.build.crediting import Crediting
 from sage.build.listening import Listening
 from sage.build.plugins import installed_plugin, later_worth
-from sage.build.understanding import Understanding
+from sage.build.understanding import Understanding, known_answer, remembered_dialogue
 from sage.clock import Clock
 from sage.effectors import Effector
 from sage.irp import NO_CONTEXT, Context, DeviceError, IRPPlugin, Outcome, SageError
@@ -128,7 +127,7 @@ class Runtime:
         self._onlooker = self.body or Bystander(clock)
         if world is not None:
             self._onlooker.voices.append(lambda text: world.speak(text[:_LONGEST_SPEECH]))
-        self.answers = Answers(_answer)
+        self.answers = Answers(known_answer)
         self.agent = self._make_agent()
         self.listening = Listening(
             config,
@@ -170,7 +169,7 @@ class Runtime:
             return
         if self.body is None:
             return
-        self.body.navigator.feed(observation)
+        self.body.feed(observation)
         self.crediting.moved(observation.captured_s, self.body.navigator)
         if observation.modality == "scan":
             self._steer(observation)
@@ -224,6 +223,8 @@ class Runtime:
     def _give_body(self, static_map: StaticMap, start: Pose) -> None:
         navigator = Navigator(static_map, start)
         self.body = RobotBody(navigator, start, self.sightings, self.clock)
+        if self._effector.uri.startswith("sim:"):
+            self.body.gripper = self.world
         self.orchestrator.register(
             partial(ControlPlugin, self.config.control),
             PluginSettings(
@@ -242,10 +243,16 @@ class Runtime:
         """Who obeys; where there is nothing to drive, who only listens."""
         body = cast("Body", self._onlooker)
         does = skill_for if self.body is not None else skill_without_robot
-        skills = partial(does, answers=self.answers)
-        emit, limit_s = self.telemetry.emit, self.config.command_limit_s
+        emit = self.telemetry.emit
+        settings: dict[str, Any] = {
+            "emit": emit,
+            "limit_s": self.config.command_limit_s,
+            "skills": partial(does, answers=self.answers),
+            "dialogue": remembered_dialogue(self.store),
+            "answers": self.answers,
+        }
         if self.config.parser == "grammar":
-            agent = Agent.with_parser(body, self._parse, emit=emit, limit_s=limit_s, skills=skills)
+            agent = Agent.with_parser(body, self._parse, **settings)
         else:
             understanding = Understanding(
                 self.orchestrator,
@@ -267,7 +274,7 @@ class Runtime:
                 ),
                 understanding.take,
             )
-            agent = Agent(body, understanding.ask, emit=emit, limit_s=limit_s, skills=skills)
+            agent = Agent(body, understanding.ask, **settings)
             understanding.agent = agent
         self.orchestrator.on_tick(agent.tick)
         self.orchestrator.on_tick(lambda: self.crediting.tick(agent.reports))
@@ -378,9 +385,3 @@ class Runtime:
         if self.gate.failures_in_row >= _FAILED_COMMANDS:
             self.fault = DeviceError(f"the robot does not answer: {self.gate.failure}")
             self.agent.cancel(str(self.fault))
-
-
-def _answer(question: str) -> str | None:
-    """What is answered to a question; None where nothing is known."""
-    found = answer(question)
-    return None if found is None else found.text

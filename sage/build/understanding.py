@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
+from memory.phrases import Phrases
+from memory.store import ExperienceStore
+from models.language.questions import answer
 from orchestrator import HRMOrchestrator
 from sage.clock import Clock
-from sage.irp import Outcome
+from sage.irp import Outcome, SageError
 from sage.skills.agent import Agent
+from sage.skills.dialogue import Dialogue
 from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
 from sage.skills.interpretation import together
 from sage.skills.meaning import Meaning
 from sage.telemetry import Observer, Parsed
 from sage.values import Observation, Utterance
+
+logger = logging.getLogger(__name__)
 
 OnMeaning = Callable[[Utterance, "Meaning | None"], object]
 
@@ -85,8 +92,8 @@ class Understanding:
             )
         )
         self._on_read(number, outcome.refinement)  # first: the answer may end the command
-        answer = together(meaning, parse(said.text))
-        self.agent.understood(number, answer, probability=meaning.probability)
+        wanted = together(meaning, parse(said.text))
+        self.agent.understood(number, wanted, probability=meaning.probability)
 
 
 def _asks(plain: Intent | Declined) -> bool:
@@ -94,3 +101,21 @@ def _asks(plain: Intent | Declined) -> bool:
     if not isinstance(plain, Intent):
         return False
     return plain.kind == "describe" or (plain.kind == "answer" and plain.words is not None)
+
+
+def known_answer(question: str) -> str | None:
+    """What is answered to a question; None where nothing is known."""
+    found = answer(question)
+    return None if found is None else found.text
+
+
+def remembered_dialogue(store: ExperienceStore | None) -> Dialogue:
+    """A dialogue that knows what was learnt before, where there is a memory."""
+    if store is None:
+        return Dialogue()
+    phrases = Phrases(store.path)
+    try:
+        return Dialogue(learned=phrases.load(), on_learned=phrases.keep)
+    except SageError as error:
+        logger.warning("%s; no phrase is remembered", error)
+        return Dialogue()

@@ -6,80 +6,35 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final
 
 from sage.skills.body import Body, Hold, Order, Verdict
 from sage.skills.dialogue import Dialogue, Reply
-from sage.skills.intent import Declined, Intent
+from sage.skills.intent import MAX_WORDS_CHARS, Declined, Intent
 from sage.skills.repertoire import skill_for
+from sage.skills.reports import Command, EndedBy, Report, short
 from sage.skills.skills import Skill
+from sage.skills.talking import Answers
 from sage.skills.vocabulary import is_stop
 from sage.telemetry import Observer
 from sage.telemetry import Task as TaskEvent
 from sage.values import Utterance
+
+__all__ = ["LEAST_CONFIDENCE", "Agent", "Report"]
 
 logger = logging.getLogger(__name__)
 
 Parser = Callable[[str], "Intent | Declined"]
 Understand = Callable[[int, Utterance], None]
 SkillFor = Callable[[Intent, Body], Skill]
-EndedBy = Literal["itself", "stop", "limit", "cancel", "correction"]
 
 LEAST_CONFIDENCE: Final = 0.3
 """Words heard with less are asked to be said again; recognisers are calibrated for it."""
 
 _ASKED_TIMES = 2
-_SHOWN_CHARS = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A command that is over.
-
-    Attributes:
-        command: its number.
-        text: the words.
-        intent: what was to be done; None where it was declined, or never understood.
-        verdict: what the robot believes it did.
-        began_s: when it began to carry it out; the end where it never did.
-        ended_s: when it was over.
-        said: the utterance; None where nobody recorded it.
-        heard_s: when the agent got it.
-        understood_s: when it was understood or declined; None where it was dropped before.
-        probability: that it was understood rightly; None where nobody says.
-        asked: what a declined command was asked back: did you mean one of these?
-        ended_by: ``itself``, or what cut it short: somebody's "stop", its time limit, a
-            ``cancel`` that the robot needed, or a ``correction`` that took its place.
-    """
-
-    command: int
-    text: str
-    intent: Intent | None
-    verdict: Verdict
-    began_s: float
-    ended_s: float
-    said: Utterance | None = None
-    heard_s: float | None = None
-    understood_s: float | None = None
-    probability: float | None = None
-    asked: tuple[str, ...] = ()
-    ended_by: EndedBy = "itself"
-
-
-@dataclass(slots=True, eq=False)
-class _Command:
-    """A command on its way from the ears to its report."""
-
-    number: int
-    said: Utterance
-    heard_s: float
-    asked_s: float = 0.0
-    asked_times: int = 0
-    intent: Intent | None = None
-    understood_s: float | None = None
-    probability: float | None = None
-    suggestions: tuple[str, ...] = ()
+_SPEAKING = ("say", "answer")  # who has said it already
+_WENT_ON = "the speaker went on"
+_QUESTION = "that is the question"
 
 
 class Agent:
@@ -103,6 +58,8 @@ class Agent:
         least_confidence: words heard with less are declined; "stop" needs half of it, for stopping
             by mistake costs less than not stopping.
         skills: finds the skill that does what was asked.
+        dialogue: what was said before, and what was learnt from it.
+        answers: knows when a question is awaited: what is heard then is that question.
     """
 
     def __init__(
@@ -115,6 +72,8 @@ class Agent:
         patience_s: float = 4.0,
         least_confidence: float = LEAST_CONFIDENCE,
         skills: SkillFor = skill_for,
+        dialogue: Dialogue | None = None,
+        answers: Answers | None = None,
     ) -> None:
         if not limit_s > 0.0:
             raise ValueError(f"limit_s must be positive, got {limit_s}")
@@ -129,41 +88,26 @@ class Agent:
         self._patience_s = patience_s
         self._least_confidence = least_confidence
         self._skill_for = skills
-        self._dialogue = Dialogue()
+        self._dialogue = dialogue or Dialogue()
+        self._answers = answers or Answers()
         self._lock = threading.Lock()
         self._heard = 0
-        self._unread: deque[_Command] = deque()
-        self._reading: _Command | None = None
+        self._unread: deque[Command] = deque()
+        self._reading: Command | None = None
         self._asking: set[int] = set()
-        self._queue: deque[_Command] = deque()
-        self._running: tuple[_Command, Intent, Skill, float] | None = None
+        self._queue: deque[Command] = deque()
+        self._running: tuple[Command, Intent, Skill, float] | None = None
         self.order: Order = Hold()
         self.reports: list[Report] = []
 
     @classmethod
-    def with_parser(
-        cls,
-        body: Body,
-        parse: Parser,
-        *,
-        emit: Observer,
-        limit_s: float = 240.0,
-        least_confidence: float = LEAST_CONFIDENCE,
-        skills: SkillFor = skill_for,
-    ) -> Agent:
+    def with_parser(cls, body: Body, parse: Parser, **settings: Any) -> Agent:
         """An agent whose commands are understood at once, by a plain function."""
 
         def understand(number: int, said: Utterance) -> None:
             agent.understood(number, parse(said.text))
 
-        agent = cls(
-            body,
-            understand,
-            emit=emit,
-            limit_s=limit_s,
-            least_confidence=least_confidence,
-            skills=skills,
-        )
+        agent = cls(body, understand, **settings)
         return agent
 
     @property
@@ -171,6 +115,11 @@ class Agent:
         """Whether nothing runs, nothing waits and nothing is being understood."""
         with self._lock:
             return not (self._running or self._queue or self._reading or self._unread)
+
+    @property
+    def listens(self) -> bool:
+        """Whether it waits to be told something: it is idle, or asked for a question."""
+        return self._answers.listening or self.idle
 
     @property
     def doing(self) -> Intent | None:
@@ -183,9 +132,10 @@ class Agent:
         utterance = Utterance(said) if isinstance(said, str) else said
         text, confidence = utterance.text.strip(), utterance.confidence
         with self._lock:
-            command = _Command(self._heard, utterance, self._body.now_s())
+            command = Command(self._heard, utterance, self._body.now_s())
             self._heard += 1
             self._tell(command, "heard", utterance.text)
+            self._drop_begun(command)
             if is_stop(text) and confidence >= 0.5 * self._least_confidence:
                 self._accept(command, Intent("stop", None, utterance.text))
                 return command.number
@@ -194,9 +144,16 @@ class Agent:
             elif confidence < self._least_confidence:
                 self._decline(
                     command,
-                    f"I heard something like {_short(text)!r}, but I am not sure; "
+                    f"I heard something like {short(text)!r}, but I am not sure; "
                     "please say it again",
                 )
+            elif self._answers.listening:
+                self._answers.listening = False
+                self._answers.asked = text
+                command.intent = Intent("answer", None, text, words=text[:MAX_WORDS_CHARS])
+                command.understood_s = self._body.now_s()
+                self._report(command, Verdict(True, _QUESTION))
+                self._tell(command, "done", _QUESTION)
             else:
                 self._unread.append(command)
         self._ask()
@@ -263,7 +220,7 @@ class Agent:
             try:
                 self._understand(command.number, command.said)
             except Exception as error:
-                logger.exception("understanding %r raised", _short(command.said.text))
+                logger.exception("understanding %r raised", short(command.said.text))
                 failure = error
             with self._lock:
                 self._asking.discard(thread)
@@ -271,7 +228,7 @@ class Agent:
                     self._reading = None
                     self._decline(command, f"something went wrong: {failure}")
 
-    def _next_to_read(self) -> _Command | None:
+    def _next_to_read(self) -> Command | None:
         """The command to ask about now, if there is one; gives up one that nobody answered."""
         now_s = self._body.now_s()
         command = self._reading
@@ -280,7 +237,7 @@ class Agent:
                 return None
             if command.asked_times >= _ASKED_TIMES:
                 self._reading = None
-                words = _short(command.said.text)
+                words = short(command.said.text)
                 self._decline(
                     command, f"I heard {words!r}, but could not make out what it means in time"
                 )
@@ -294,7 +251,7 @@ class Agent:
         return command
 
     def _settle(
-        self, command: _Command, answer: Intent | Declined, reply: Reply | None = None
+        self, command: Command, answer: Intent | Declined, reply: Reply | None = None
     ) -> None:
         """What is being read is read: carry it out in its turn, or say why not."""
         self._reading = None
@@ -306,7 +263,7 @@ class Agent:
         self._dialogue.asked(about, answer.suggestions, self._body.now_s())
         self._decline(command, answer.answer)
 
-    def _accept(self, command: _Command, intent: Intent, reply: Reply | None = None) -> None:
+    def _accept(self, command: Command, intent: Intent, reply: Reply | None = None) -> None:
         command.intent = intent
         command.understood_s = self._body.now_s()
         self._tell(command, "understood", intent.phrase)
@@ -318,9 +275,9 @@ class Agent:
         else:
             self._take_place(command, reply.instead_of)
 
-    def _take_place(self, command: _Command, number: int) -> None:
+    def _take_place(self, command: Command, number: int) -> None:
         """Put a corrected command where the other runs or waits; last, where that one is over."""
-        why = f"corrected: {_short(command.said.text)}"
+        why = f"corrected: {short(command.said.text)}"
         if self._running is not None and self._running[0].number == number:
             self._give_up(why, "correction")
             self._queue.appendleft(command)
@@ -333,17 +290,35 @@ class Agent:
                 return
         self._queue.append(command)
 
-    def _decline(self, command: _Command, why: str) -> None:
+    def _decline(self, command: Command, why: str) -> None:
         command.understood_s = self._body.now_s()
         self._report(command, Verdict(False, why))
         self._tell(command, "declined", why)
+        self._speak(why)
+
+    def _drop_begun(self, command: Command) -> None:
+        """Drop what is the beginning of this command: its speaker paused, and went on."""
+        began_s = command.said.began_s
+        if began_s is None:
+            return
+        running = self._running
+        if running is not None and running[0].said.began_s == began_s:
+            self._give_up(_WENT_ON, "more")
+        self._drop(
+            [other for other in self._waiting() if other.said.began_s == began_s], _WENT_ON, "more"
+        )
 
     def _drop_before(self, number: int, why: str, ended_by: EndedBy) -> None:
         """Drop everything that was heard before a command."""
         if self._running is not None and self._running[0].number < number:
             self._give_up(why, ended_by)
-        waiting = [*self._queue, *([self._reading] if self._reading else []), *self._unread]
-        dropped = [command for command in waiting if command.number < number]
+        self._drop([other for other in self._waiting() if other.number < number], why, ended_by)
+
+    def _waiting(self) -> list[Command]:
+        """What does not run yet."""
+        return [*self._queue, *([self._reading] if self._reading else []), *self._unread]
+
+    def _drop(self, dropped: list[Command], why: str, ended_by: EndedBy) -> None:
         if self._reading in dropped:
             self._reading = None
         self._queue = deque(command for command in self._queue if command not in dropped)
@@ -362,40 +337,29 @@ class Agent:
 
     def _end(self, verdict: Verdict, ended_by: EndedBy = "itself") -> None:
         assert self._running is not None
-        command, _, _, began_s = self._running
+        command, intent, _, began_s = self._running
         self._running = None
         self.order = Hold()
         self._report(command, verdict, began_s, ended_by)
         self._tell(command, "done" if verdict.done else "failed", verdict.text)
+        if ended_by in ("itself", "limit") and not (verdict.done and intent.kind in _SPEAKING):
+            self._speak(verdict.text)
+
+    def _speak(self, text: str) -> None:
+        """Say it aloud; a voice that fails is no reason to fail."""
+        try:
+            self._body.speak(text)
+        except Exception:
+            logger.exception("%r could not be said", short(text))
 
     def _report(
         self,
-        command: _Command,
+        command: Command,
         verdict: Verdict,
         began_s: float | None = None,
         ended_by: EndedBy = "itself",
     ) -> None:
-        now_s = self._body.now_s()
-        self.reports.append(
-            Report(
-                command.number,
-                command.said.text,
-                command.intent,
-                verdict,
-                now_s if began_s is None else began_s,
-                now_s,
-                said=command.said,
-                heard_s=command.heard_s,
-                understood_s=command.understood_s,
-                probability=command.probability,
-                asked=command.suggestions,
-                ended_by=ended_by,
-            )
-        )
+        self.reports.append(command.report(verdict, self._body.now_s(), began_s, ended_by))
 
-    def _tell(self, command: _Command, phase: str, text: str) -> None:
+    def _tell(self, command: Command, phase: str, text: str) -> None:
         self._emit(TaskEvent(self._body.now_s(), command.number, phase, text))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."

@@ -2,23 +2,25 @@
 
 A command that may mean several things is asked back; what is said next may be no more than "the
 bathroom". "No, I meant the kitchen" repairs the last command. Either way the first words are
-remembered with what they turned out to mean, as long as the process lives.
+remembered with what they turned out to mean, for as long as whoever owns the dialogue keeps them.
 """
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sage.ontology import rooms_of
+from sage.ontology import PEOPLE, ROOM_NAMES, rooms_of
+from sage.skills.acting import Deed, Where, made, where_meant
 from sage.skills.answers import count_meant, meant
 from sage.skills.grammar import parse
-from sage.skills.intent import Declined, Intent
+from sage.skills.intent import PERSON, Declined, Intent
 from sage.skills.vocabulary import Named, look_up
 from sage.skills.wording import MAX_COMMAND_CHARS
 
+_DEEDS = ("bring", "put", "follow", "guide", "say", "answer")
 _YES = re.compile(r"(?:yes|yeah|yep|right|correct|exactly|sure|that one)(?: please)?")
 _ORDINALS = ("first", "second", "third", "fourth")
 _ORDINAL = re.compile(rf"(?:the )?({'|'.join(_ORDINALS)})(?: one)?")
@@ -69,9 +71,18 @@ class Dialogue:
     Args:
         answer_within_s: a question that nobody answers for longer is forgotten.
         most: how many phrases are remembered; the one used longest ago makes room.
+        learned: what phrases turned out to mean before, the one used longest ago first.
+        on_learned: told every phrase that is learnt, in plain lower case, and what it means.
     """
 
-    def __init__(self, answer_within_s: float = 30.0, most: int = 256) -> None:
+    def __init__(
+        self,
+        answer_within_s: float = 30.0,
+        most: int = 256,
+        *,
+        learned: Mapping[str, Intent] | None = None,
+        on_learned: Callable[[str, Intent], object] = lambda words, intent: None,
+    ) -> None:
         if not answer_within_s > 0.0:
             raise ValueError(f"answer_within_s must be positive, got {answer_within_s}")
         if most < 1:
@@ -80,7 +91,8 @@ class Dialogue:
         self._most = most
         self._asked: _Asked | None = None
         self._done: _Done | None = None
-        self._learned: OrderedDict[str, Intent] = OrderedDict()
+        self._learned: OrderedDict[str, Intent] = OrderedDict(learned or {})
+        self._on_learned = on_learned
 
     def reply(self, text: str, now_s: float) -> Reply | None:
         """What a text means in this conversation; None where it stands for itself."""
@@ -119,6 +131,7 @@ class Dialogue:
             self._learned.move_to_end(_plain(about))
             if len(self._learned) > self._most:
                 self._learned.popitem(last=False)
+            self._on_learned(_plain(about), intent)
 
 
 def _plain(text: str) -> str:
@@ -139,14 +152,34 @@ def _chosen(words: str, options: Sequence[Intent]) -> Intent | None:
         index = _ORDINALS.index(ordinal[1])
         return options[index] if index < len(options) else None
     whole = parse(words)
-    named = None if isinstance(whole, Intent) else _named(words)
-    fitting = [
-        option
-        for option in options
-        if (isinstance(whole, Intent) and option.phrase == whole.phrase)
-        or (named is not None and named.name in (option.target, option.room, option.location))
-    ]
-    return fitting[0] if len(fitting) == 1 else None
+    if isinstance(whole, Intent):
+        return next((option for option in options if option.phrase == whole.phrase), None)
+    named = _named(words)
+    if named is None:
+        return None
+    fitting = [option for option in options if _name_of(named) in _parts_of(option)]
+    if len(fitting) == 1:
+        return fitting[0]
+    # Only the end is asked for, and the options are a few of many: "where to guide Robin?"
+    if not fitting and len(options) > 1 and len({_without_end(option) for option in options}) == 1:
+        answer = _with_place(options[0], named, options[0].text)
+        return answer if isinstance(answer, Intent) else None
+    return None
+
+
+def _parts_of(intent: Intent) -> tuple[str | None, ...]:
+    """What an answer may name of an intent."""
+    return intent.target, intent.room, intent.location, intent.to, intent.to_room, intent.person
+
+
+def _without_end(intent: Intent) -> tuple[object, ...]:
+    return (intent.kind, intent.target, intent.room, intent.location, intent.person)
+
+
+def _name_of(named: Named) -> str:
+    if named.sort != "somebody":
+        return named.name
+    return next((name for name in PEOPLE if name.casefold() == named.name), named.name)
 
 
 def _repaired(intent: Intent, what: str, text: str) -> Intent | Declined | None:
@@ -157,6 +190,8 @@ def _repaired(intent: Intent, what: str, text: str) -> Intent | Declined | None:
     named = _named(what)
     if named is None:
         return None
+    if intent.kind in _DEEDS:
+        return _another(intent, named, text)
     target = look_up(intent.target) if intent.target is not None else None
     if intent.kind == "count":
         if named.sort == "room":
@@ -177,3 +212,43 @@ def _repaired(intent: Intent, what: str, text: str) -> Intent | Declined | None:
     ):
         return meant(target, named.name, text)
     return meant(named, None, text)
+
+
+def _another(intent: Intent, named: Named, text: str) -> Intent | Declined | None:
+    """A deed with another thing, person or place."""
+    deed = _deed_of(intent)
+    if named.sort in ("object", "category"):
+        return (
+            made(replace(deed, target=named.name), text)
+            if intent.kind in ("bring", "put")
+            else None
+        )
+    if named.sort in ("person", "somebody"):
+        name = _name_of(named)
+        if name not in (PERSON, *PEOPLE):
+            return None
+        if intent.kind in ("follow", "guide"):
+            return made(replace(deed, target=name), text)
+        return made(replace(deed, person=name), text) if intent.kind != "put" else None
+    return _with_place(intent, named, text)
+
+
+def _with_place(intent: Intent, named: Named, text: str) -> Intent | Declined | None:
+    """A deed at, or to, another place: where it ends, where it says that; else where it begins."""
+    ends = intent.kind in ("put", "guide") or intent.to is not None
+    deed = _deed_of(intent)
+    place = where_meant(named)
+    if place is None:
+        return None
+    if intent.kind == "put" and named.sort == "room" and intent.to is not None:
+        place = where_meant(look_up(intent.to), named.name)  # "no, I meant the one in the kitchen"
+        if place is None or place.room not in rooms_of(place.location or intent.to):
+            place = Where(named.name)
+    return made(replace(deed, to=place) if ends else replace(deed, at=place), text)
+
+
+def _deed_of(intent: Intent) -> Deed:
+    at, end = Where(intent.room, intent.location), Where()
+    if intent.to is not None:
+        end = Where(intent.to) if intent.to in ROOM_NAMES else Where(intent.to_room, intent.to)
+    return Deed(intent.kind, intent.target, at, end, intent.person, intent.words)

@@ -39,7 +39,7 @@ _ROOMED = ("approach", "find", "count", "bring", "put", "follow", "guide", "say"
 _LOCATED = ("count", "bring", "put", "follow", "guide", "say", "answer")
 _ENDING = ("bring", "put", "follow", "guide")
 _FOR_SOMEBODY = ("bring", "say", "answer")
-_MAX_WORDS_CHARS = 200
+MAX_WORDS_CHARS: Final = 200
 
 PERSON: Final = "person"
 """The target that means a person, any person."""
@@ -152,9 +152,9 @@ class Intent:
         words = self.words
         if kind == "say" and not words:
             raise ConfigError("intent 'say' needs the words to say")
-        if words is not None and not 0 < len(words.strip()) <= _MAX_WORDS_CHARS:
+        if words is not None and not 0 < len(words.strip()) <= MAX_WORDS_CHARS:
             raise ConfigError(
-                f"words must have 1 to {_MAX_WORDS_CHARS} characters, these have {len(words)}"
+                f"words must have 1 to {MAX_WORDS_CHARS} characters, these have {len(words)}"
             )
 
     @property

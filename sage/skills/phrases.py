@@ -6,6 +6,7 @@ import re
 
 from sage.skills.acting import Deed
 from sage.skills.answers import quoted
+from sage.skills.intent import MAX_WORDS_CHARS
 from sage.skills.nouns import THEM, No, Who, name_of, the_same, who_meant
 from sage.skills.vocabulary import without_article
 
@@ -64,7 +65,7 @@ _MOST_WORDS = 20
 def asks(clause: str) -> str | None:
     """The question that a clause is, if it sounds like one that has an answer."""
     match = _QUESTION.fullmatch(clause)
-    if match is None or _KNOWN_QUESTION.search(clause) is None:
+    if match is None or len(clause) > MAX_WORDS_CHARS or _KNOWN_QUESTION.search(clause) is None:
         return None
     return str(match["words"])
 
@@ -110,7 +111,7 @@ def speech(clause: str, who: Who | None) -> Deed | None:
             if (known := told(words)) is None:
                 return None
             words = known
-        if len(words.split(" ")) > _MOST_WORDS:
+        if len(words.split(" ")) > _MOST_WORDS or len(words) > MAX_WORDS_CHARS:
             return None
         return _said(told(words) or words, who)
     if who is None and re.fullmatch(r"what(?:'s| is) your name", clause):
@@ -131,7 +132,7 @@ def _telling(rest: str, who: Who | None) -> Deed | None:
         met = the_same(met, who)
         if (known := told(what)) is not None:
             return _said(known, met)
-        if what.startswith("that ") and met.somebody != "me":
+        if what.startswith("that ") and len(what) <= MAX_WORDS_CHARS and met.somebody != "me":
             return _said(what.removeprefix("that "), met)
         break
     return None

@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from sage.skills.body import Body, DriveTo, Hold, Order, Verdict
 from sage.skills.grammar import parse
 from sage.skills.intent import Declined, Intent
 from sage.skills.repertoire import skill_for
+from sage.skills.talking import Answers
 from sage.skills.vocabulary import is_stop
 from sage.telemetry import Task
 from sage.values import Utterance
@@ -589,3 +591,73 @@ def test_every_command_ends_in_one_report_with_threads(seed: int) -> None:
     ended.set()
     language.join(10.0)
     assert sorted(report.command for report in slow.agent.reports) == list(range(75))
+
+
+def test_what_goes_on_after_a_pause_takes_the_place_of_its_beginning(life: Life) -> None:
+    life.agent.hear(Utterance("go to the kitchen", 1.0, 2.0, 3.0, "ears"))
+    life.tick()
+    assert life.agent.doing is not None
+    life.agent.hear(Utterance("go to the kitchen and find the fridge", 1.0, 2.0, 5.0, "ears"))
+    first = life.agent.reports[0]
+    assert (first.ended_by, first.verdict.done) == ("more", False)
+    life.tick()
+    assert life.agent.doing is not None
+    assert life.agent.doing.phrase == "go to the fridge in the kitchen"
+
+
+def test_a_question_that_is_asked_for_is_what_is_said_next(life: Life) -> None:
+    answers = Answers(lambda question: "Ottawa." if "canada" in question else None)
+    agent = Agent.with_parser(
+        life.body,
+        parse,
+        emit=life.events.append,
+        answers=answers,
+        skills=partial(skill_for, answers=answers),
+    )
+    life.agent = agent
+    agent.hear("answer a question")
+    assert not agent.listens
+    life.tick(3)
+    assert life.body.spoken == ["please ask your question"]
+    assert agent.listens
+    agent.hear("and what about canada")
+    life.until_idle()
+    question, answer = agent.reports
+    assert question.verdict.done
+    assert (answer.verdict.done, answer.verdict.text) == (True, "Ottawa.")
+    assert life.body.spoken[-1] == "Ottawa."
+
+
+def test_nothing_is_asked_and_stop_ends_the_waiting(life: Life) -> None:
+    life.agent.hear("answer a question")
+    life.until_idle()
+    assert life.agent.reports[-1].verdict.text == "nothing was asked"
+    assert 20.0 <= life.body.now_s() < 22.0
+    life.agent.hear("answer a question")
+    life.tick(3)
+    life.agent.hear("stop")
+    life.until_idle()
+    assert life.agent.reports[-1].verdict.text == "I stand still"
+
+
+def test_what_the_robot_tells_is_said_aloud_once(life: Life) -> None:
+    life.agent.hear("go to the sink")
+    assert "did you mean" in life.body.spoken[-1]
+    life.agent.hear("say good morning")
+    life.until_idle()
+    assert life.body.spoken[1:] == ["good morning"]
+    life.agent.hear("go to the kitchen")
+    life.until_idle()
+    assert life.body.spoken[-1] == "I am in the kitchen"
+
+
+def test_a_voice_that_fails_is_no_reason_to_fail(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(text: str) -> None:
+        raise RuntimeError("no sound card")
+
+    monkeypatch.setattr(life.body, "speak", broken)
+    life.agent.hear("go to the kitchen")
+    life.until_idle()
+    assert life.agent.reports[-1].verdict.done

@@ -63,6 +63,11 @@ def talk() -> Talk:
         ("go to the sink", "go to the sink in the kitchen", "go to the sink in the kitchen"),
         ("go to the sink", "no, I meant the bathroom", "go to the sink in the bathroom"),
         ("kitchen", "yes", "go to the kitchen"),
+        ("put the apple on the table", "the coffee table", "put the apple on the coffee table"),
+        ("put it on the sink", "in the bathroom", "put it on the sink in the bathroom"),
+        ("guide Robin", "to the bedroom", "guide Robin to the bedroom"),
+        ("guide Robin", "the bathroom", "guide Robin to the bathroom"),
+        ("bring me the aple", "yes", "bring me the apple"),
         ("find a drink", "the coke", "find the coke"),
     ],
 )
@@ -141,6 +146,20 @@ def test_a_slip_of_the_tongue_gives_no_room_another_name(talk: Talk) -> None:
             "count the people in the bedroom",
         ),
         ("go to the bedroom", "no, I meant find the apple", "find the apple"),
+        ("bring me the apple", "no, I meant the coke", "bring me the coke"),
+        ("bring me the apple", "no, make it the kitchen", "bring me the apple from the kitchen"),
+        ("bring the apple to Alex", "I meant Taylor", "bring the apple to Taylor"),
+        ("put the apple on the desk", "no, I meant the sofa", "put the apple on the sofa"),
+        (
+            "put it on the sink in the kitchen",
+            "no, I meant the bathroom",
+            "put it on the sink in the bathroom",
+        ),
+        ("follow Alex", "no I meant Robin", "follow Robin"),
+        ("follow Alex", "no I meant the kitchen", "follow Alex in the kitchen"),
+        ("guide Alex to the kitchen", "sorry, I meant the desk", "guide Alex to the desk"),
+        ("guide Alex to the kitchen", "sorry, I meant Tracy", "guide Tracy to the kitchen"),
+        ("say hello to Alex", "no, I meant Tracy", "say hello to Tracy"),
     ],
 )
 def test_a_correction_replaces_what_it_names(command: str, correction: str, meaning: str) -> None:

@@ -24,9 +24,10 @@ from models.hearing.artifacts import FOLDER, load_card
 from models.hearing.belief import FEATURES, Belief, Signs
 from models.hearing.card import ACCEPT, card_text
 from models.hearing.fitting import logistic, shifted
+from models.hearing.judge import shipped_reader
 from models.hearing.measure import BLOCK_SAMPLES, area_under_roc, in_domain
 from models.hearing.noises import NOISES, made, mixed
-from models.hearing.whisper import WhisperRecogniser, shipped_reader
+from models.hearing.whisper import WhisperRecogniser
 from sage.hearing.recogniser import RATE_HZ
 from sage.skills.meaning import Meaning
 from sage.values import Float32Array

@@ -15,8 +15,6 @@ from __future__ import annotations
 import importlib.util
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,11 +24,11 @@ import numpy as np
 from models.hearing.activity import BLOCK_SAMPLES, SileroActivity
 from models.hearing.artifacts import load_card
 from models.hearing.belief import Belief, Signs, belief_from
+from models.hearing.judge import Judge, shipped_judge
 from models.hearing.near_misses import near_misses, prepare
 from models.hearing.weights import LIBRARY, WEIGHTS, checked_folder, line, shipped_folder
 from sage.hearing.recogniser import RATE_HZ, Hypothesis
 from sage.irp.errors import ConfigError, ModelError
-from sage.skills.meaning import Meaning
 from sage.values import Float32Array
 
 LONGEST_S: Final = 30.0
@@ -67,12 +65,7 @@ _MUCH_LESS_NATS: Final = 0.3
 _DOUBTED: Final = 0.4
 _REPAIRED: Final = 3
 _REPAIRS: Final = 4
-# What a command without a name that it needs is worth.
-_UNNAMED: Final = 0.4
 _NOTHING: Final = Hypothesis("", 0.0)
-
-Judge = Callable[[str], float]
-"""From words to the chance in [0, 1] that they are a command which was read rightly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,37 +303,6 @@ class WhisperRecogniser:
         return _Read(likeliest, float(result.no_speech_prob), english)
 
 
-def shipped_reader() -> Callable[[str], Meaning]:
-    """The shipped parser: from words to their meaning."""
-    from models.language.artifacts import load_parser
-    from models.language.parser import MAX_STEPS, certain
-
-    parser = load_parser()
-
-    def read(text: str) -> Meaning:
-        draft = parser.begin(text)
-        for _ in range(MAX_STEPS):
-            draft = parser.improve(draft)
-            if certain(draft):
-                break
-        return parser.answer(parser.settle(draft))
-
-    return read
-
-
-def shipped_judge() -> Judge:
-    """The shipped parser's chance that words are a command, read rightly; 0 of what is none."""
-    read = shipped_reader()
-
-    def judge(text: str) -> float:
-        meaning = read(text)
-        if not meaning.known:
-            return 0.0
-        return meaning.probability * (1.0 if _named(meaning) else _UNNAMED)
-
-    return judge
-
-
 def said_once(text: str) -> str:
     """Words without their repetition, where they are nothing but one sentence again and again."""
     words = text.split()
@@ -348,12 +310,6 @@ def said_once(text: str) -> str:
         if all(word == words[i % count] for i, word in enumerate(words)):
             return " ".join(words[:count])
     return text
-
-
-def _named(meaning: Meaning) -> bool:
-    """Whether everything that the form speaks of was named: a place, a thing, a person."""
-    wanted = Counter(token.strip("<> ") for token in meaning.form if token.startswith("<"))
-    return not wanted - Counter(entity.sort for entity in meaning.entities)
 
 
 def plain_words(text: str) -> str:

@@ -6,12 +6,13 @@ one apartment and one run of commands, drawn from what is there. "No vision" lea
 
 With ``--spoken`` it is a script of 20 kinds of command (``benchmarks.spoken``), played into the
 microphone beside a faint noise: voice activity, end-pointing, recogniser and language come before
-the wheels, the robot's questions are answered and its errand is corrected by voice. What was done
-is held against what was said, not against what was heard. ``--typed`` is the same script without
-the ears. Beside it stand a deaf robot, which never moves and claims everything, and one that does
-no more than drive to the first place that is named. The apartments are unseen; the recordings are
-not: they are the shipped ones of espeak-ng, and other voices do worse (models/hearing/CARD.md has
-figures). ``--voices`` takes those of another folder. Decoding takes no virtual time here;
+the wheels. The robot's questions are answered and its errand is corrected by voice; what it asks to
+hear again is said once more ("said once only" counts that as not done). What was done is held
+against what was said, not against what was heard. ``--typed`` is the same script without the ears.
+Beside it stand a deaf robot, which never moves and claims everything, and one that does no more
+than drive to the first place that is named. The apartments are unseen; the recordings are not: they
+are the shipped ones of espeak-ng, and other voices do worse (models/hearing/CARD.md has figures).
+``--voices`` takes those of another folder. Decoding takes no virtual time here;
 ``benchmarks.hearing`` measures it in real time.
 
 With ``--budget 0.5`` each apartment is run twice, with all of the lanes' time and with half of it.

@@ -32,6 +32,7 @@ def each(tried: Sequence[Tried]) -> list[dict[str, object]]:
             "text": t.text,
             "heard": t.heard,
             "done": t.done,
+            "repeated": t.repeated,
             "deaf": t.deaf,
             "why": t.why,
             "took_s": round(t.took_s, 1),
@@ -55,6 +56,9 @@ def publish_script(
     if drives:
         trivial["go only"] = fraction(drives)
     completed = fraction(wanted)
+    at_once = sum(item.done and not item.repeated for item in wanted) / max(1, len(wanted))
+    if how == "spoken":
+        trivial["said once only"] = at_once
     collisions = sum(item.collisions for item in trained) / max(1, len(trained))
     publish(
         "apartment",

@@ -39,6 +39,8 @@ REFUSED: Final = ("declined", "elsewhere")
 QUICK: Final = ("go", "say", "stop", "elsewhere")
 STOP_AFTER_S: Final = 2.0
 STANDS_WITHIN_M: Final = 0.05
+#: What the robot says where it is not sure of the words; they are said once more then.
+SAY_AGAIN: Final = "please say "
 
 _SAME: Final = ({"bring", "put"}, {"say", "answer"})
 _DAYS: Final = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -259,7 +261,7 @@ def done(
         return False, f"heard {report.text!r}: {report.intent.phrase}"
     if command.kind == "ambiguous" and not (len(reports) > 1 and reports[-2].asked):
         return False, "it did not ask which one"
-    if command.kind == "remembered" and len(reports) > 1:
+    if command.kind == "remembered" and any(earlier.asked for earlier in reports):
         return False, "it asked again"
     if command.kind == "describe":
         return _described(report.verdict.text, truth)

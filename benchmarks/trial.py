@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.spoken import (
     KINDS,
     REFUSED,
+    SAY_AGAIN,
     STANDS_WITHIN_M,
     STOP_AFTER_S,
     Command,
@@ -75,6 +76,8 @@ class Tried:
     """Of the lanes' time, how much the cycles granted."""
     deaf: bool = False
     """Whether it passes for done where nobody hears it, and so nothing ever moved."""
+    repeated: bool = False
+    """Whether the robot asked to hear a part of it again, or heard nothing of it at first."""
     heard: str = ""
     """What was heard of it last."""
 
@@ -158,6 +161,7 @@ class Trial:
         self._runtime, self._clock = runtime, clock
         self._seed, self._sight, self._limit_s = seed, sight, limit_s
         self._speech = speech
+        self._repeated = False
         self._random = np.random.default_rng([seed, 20185])
         self._driver = LockStep(
             runtime.orchestrator, clock, lambda dt_s: runtime.pump(clock.now_s() + dt_s)
@@ -193,7 +197,7 @@ class Trial:
                 )
                 continue
             began_s, bumps = self._clock.now_s(), self.world.truth().collisions.total
-            known = len(self.agent.reports)
+            known, self._repeated = len(self.agent.reports), False
             heard = self._say(command)
             self._until_idle(self._limit_s + 1.0)
             self._go_on(0.5)
@@ -212,6 +216,7 @@ class Trial:
                     f"{reports[-1].verdict.text}; {why}" if reports else why,
                     self._clock.now_s() - began_s,
                     truth.collisions.total - bumps,
+                    repeated=self._repeated,
                     deaf=passes and kind != "stop",
                     heard=reports[-1].text if reports else "",
                 )
@@ -237,9 +242,19 @@ class Trial:
             elif number:
                 self._until_idle(_ASKED_BACK_S)
                 self._go_on(0.5)
-            if not self._tell(sentence.text):
+            known = len(self.agent.reports)
+            heard = self._tell(sentence.text)
+            if command.wanted is not None and not (heard and self._is_taken_in(known)):
+                self._repeated = True
+                heard = self._tell(sentence.text)
+            if not heard:
                 return False
         return True
+
+    def _is_taken_in(self, known: int) -> bool:
+        """Whether the robot does not ask to hear it again."""
+        reports = self.agent.reports[known:]
+        return not any(r.intent is None and SAY_AGAIN in r.verdict.text for r in reports)
 
     def _tell(self, text: str) -> bool:
         assert self._speech is not None

@@ -1,4 +1,7 @@
-"""Language: a masked logical form, unmasked step by step until the meaning stands."""
+"""Language: a masked logical form, unmasked step by step until the meaning stands.
+
+A step is half a pass through the network, with an answer of its own.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from sage.irp import (
 from sage.skills.meaning import Meaning
 from sage.values import Observation, Utterance
 
-_MAX_STEPS: Final = 16
+_MAX_STEPS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,12 @@ class LanguageConfig:
     """Settings of the language plugin.
 
     Attributes:
-        max_steps: refinement steps per command, 1 to 16; after the fourth nothing is masked, and
-            later ones only look again at what became doubtful.
-        stable_cosine: the meaning stands when the [CLS] vectors of two steps in a row are at
-            least this similar, in (0, 1], and the form is the same.
-        certain_nats: a form of lower energy stands as it is; at ln 2 it has over half of the
-            probability, so that no other can be as likely. 0 to 10; 0 waits for the meaning.
+        max_steps: refinement steps per command, 1 to 32, two to a pass through the network; after
+            the eighth nothing is masked, and later ones only look again at what became doubtful.
+        stable_cosine: the meaning stands when the [CLS] vectors of the same half of two passes in
+            a row are at least this similar, in (0, 1], and the form did not change.
+        certain_nats: a form of lower energy stands as it is, after a whole pass one of twice that.
+            0 to 10; 0 waits for the meaning.
         threads: processor threads of a batch, 1 to 64; a single command takes one.
     """
 
@@ -78,7 +81,7 @@ class LanguagePlugin(IRPPlugin[LanguageState, Meaning]):
 
     Args:
         config: see :class:`LanguageConfig`.
-        weights: the serialised ONNX network; the shipped one unless given.
+        weights: the serialised halves of the network; the shipped ones unless given.
 
     Raises:
         ModelError: weights missing or corrupt; the text names the command that restores them.
@@ -97,7 +100,9 @@ class LanguagePlugin(IRPPlugin[LanguageState, Meaning]):
         coherence="an intention with its entities and the chance that it is right, for skills",
     )
 
-    def __init__(self, config: LanguageConfig | None = None, weights: bytes | None = None) -> None:
+    def __init__(
+        self, config: LanguageConfig | None = None, weights: tuple[bytes, bytes] | None = None
+    ) -> None:
         self.config = config or LanguageConfig()
         # Energies of certain forms are near 0 from the first step: only settled() ends early.
         self.halting = HaltPolicy(max_steps=self.config.max_steps, slope_eps=1e-4, window=2)
@@ -105,8 +110,8 @@ class LanguagePlugin(IRPPlugin[LanguageState, Meaning]):
 
     @property
     def cost_s(self) -> dict[str, float]:
-        """Measured median seconds of one run of the network; NaN where none was made."""
-        return {"step": self._parser.backend.cost_s}
+        """Measured median seconds of a run of each half; NaN where none was made."""
+        return {"lower": self._parser.lower.cost_s, "upper": self._parser.upper.cost_s}
 
     def init_state(self, observation: Any, context: Context) -> LanguageState:
         """A wholly masked form; PluginError if the observation holds no utterance."""
@@ -120,11 +125,12 @@ class LanguagePlugin(IRPPlugin[LanguageState, Meaning]):
         return LanguageState(self._parser.unread(text), observation.captured_s)
 
     def step(self, state: LanguageState) -> LanguageState:
-        """Fill the open slots, commit the most certain, open what became doubtful."""
+        """Half a pass: fill the open slots; with the second, commit the most certain, open what
+        became doubtful."""
         return LanguageState(self._parser.improve(state.draft), state.captured_s)
 
     def step_batch(self, states: Sequence[LanguageState]) -> list[LanguageState]:
-        """What :meth:`step` gives for each, several commands in one run of the network."""
+        """What :meth:`step` gives for each, several commands in one run of a half."""
         drafts = self._parser.improve_all([state.draft for state in states])
         return [
             LanguageState(draft, state.captured_s)

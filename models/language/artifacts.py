@@ -11,14 +11,21 @@ from typing import Any, Final
 
 from models import artifacts as shipped
 from models.backends import OnnxRuntimeBackend
+from models.language.calibration import Calibration, calibration_of
 from models.language.forms import VOCABULARY
-from models.language.parser import Calibration, Parser, calibration_of
+from models.language.parser import Parser
+from models.language.recall import load as load_recall
 from models.language.words import WordTokenizer, load
 from sage.irp.errors import ModelError
 
 FOLDER: Final = Path(__file__).parent
-NETWORK: Final = "parse.onnx"
+LOWER: Final = "lower.onnx"
+UPPER: Final = "upper.onnx"
+NETWORK: Final = (LOWER, UPPER)
+"""The network's two halves: a step of the refinement runs one of them."""
 TOKENIZER: Final = "tokenizer.json"
+RECALLED: Final = "recalled.json"
+"""What people meant before with which names."""
 TRUNK: Final = "trunk/trunk.onnx"
 """The weights before people's paraphrases were seen, where fine-tuning starts; with its own card,
 in a folder that is no package and so is not installed."""
@@ -73,7 +80,7 @@ def load_tokenizer(folder: Path = FOLDER) -> WordTokenizer:
 
 
 def load_parser(
-    weights: bytes | None = None,
+    weights: tuple[bytes, bytes] | None = None,
     threads: int = 1,
     calibration: Calibration | None = None,
     tokenizer_from: Path | None = None,
@@ -81,16 +88,23 @@ def load_parser(
     """A loaded and warm parser; all that is shipped unless something else is given.
 
     Args:
-        weights: the serialised network.
+        weights: the serialised halves of the network, the lower and the upper.
         threads: of a batch; one command takes one.
         calibration: instead of the card's.
-        tokenizer_from: a folder whose tokenizer is read as it is, before there is a card.
+        tokenizer_from: a folder whose tokenizer and memory are read as they are, before there is
+            a card.
     """
-    content = load_file(NETWORK) if weights is None else weights
-    backend = OnnxRuntimeBackend(content, NETWORK, remedy=REMEDY)
-    backend.warm_up()
+    if weights is None:
+        weights = load_file(LOWER), load_file(UPPER)
+    halves = []
+    for content, name in zip(weights, NETWORK, strict=True):
+        halves.append(OnnxRuntimeBackend(content, name, remedy=REMEDY))
+        halves[-1].warm_up()
+    lower, upper = halves
     if tokenizer_from is None:
-        tokenizer = load_tokenizer()
+        tokenizer, recalled = load_tokenizer(), load_file(RECALLED)
     else:
         tokenizer = load(tokenizer_from / TOKENIZER, REMEDY)
-    return Parser(backend, tokenizer, calibration or calibration_of(load_card()), threads)
+        recalled = (tokenizer_from / RECALLED).read_bytes()
+    calibration = calibration or calibration_of(load_card())
+    return Parser(lower, upper, tokenizer, calibration, threads, load_recall(recalled))

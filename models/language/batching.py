@@ -19,7 +19,8 @@ from models.language.words import MASK_ID as MASKED_WORD
 class Batch(NamedTuple):
     """``tokens`` (N, L); ``real`` (N, L) is false for padding; ``forms`` (N, SLOTS) the targets;
     ``hidden`` (N, L) the words before masking, 0 where nothing is to be guessed; ``vectors``
-    (N, 384) the teacher's, NaN where there is none."""
+    (N, 384) the teacher's, NaN where there is none. Where words are hidden, the form is to be too.
+    """
 
     tokens: Tensor
     real: Tensor
@@ -44,10 +45,15 @@ def batches(
     seed: int,
     *,
     noise: float = 1.0,
-    word_masking: float = 0.1,
+    word_masking: float = 0.18,
+    masked_share: float = 0.3,
     window: int = 8,
 ) -> Iterator[Batch]:
-    """Batches without end, each of commands of about one length, drawn anew with noise."""
+    """Batches without end, each of commands of about one length, drawn anew with noise.
+
+    A share ``masked_share`` of the commands have words to guess: a share ``word_masking`` of
+    theirs, at least one.
+    """
     rng = random.Random(seed)
     shares = [source.share for source in sources]
     forms: dict[str, tuple[int, ...]] = {}
@@ -68,7 +74,7 @@ def batches(
         starts = list(range(0, len(drawn), size))
         rng.shuffle(starts)
         for start in starts:
-            yield _collated(drawn[start : start + size], rng, word_masking)
+            yield _collated(drawn[start : start + size], rng, word_masking, masked_share)
 
 
 def _endless(count: int, rng: random.Random) -> Iterator[int]:
@@ -78,7 +84,9 @@ def _endless(count: int, rng: random.Random) -> Iterator[int]:
         yield from order
 
 
-def _collated(items: Sequence[tuple], rng: random.Random, word_masking: float) -> Batch:
+def _collated(
+    items: Sequence[tuple], rng: random.Random, word_masking: float, masked_share: float
+) -> Batch:
     length = max(len(ids) for ids, _, _ in items)
     tokens = torch.full((len(items), length), PAD_ID)
     hidden = torch.zeros((len(items), length), dtype=torch.int64)
@@ -87,11 +95,13 @@ def _collated(items: Sequence[tuple], rng: random.Random, word_masking: float) -
         tokens[row, : len(ids)] = torch.tensor(ids)
         if vector is not None:
             vectors[row] = vector.float()
-        if rng.random() < 0.5:
-            for column, token in enumerate(ids):
-                if token >= FIRST_WORD_ID and rng.random() < word_masking:
-                    hidden[row, column] = token
-                    tokens[row, column] = MASKED_WORD
+        if rng.random() >= masked_share:
+            continue
+        places = [column for column, token in enumerate(ids) if token >= FIRST_WORD_ID]
+        chosen = [column for column in places if rng.random() < word_masking]
+        for column in chosen or (places and [rng.choice(places)]):
+            hidden[row, column] = ids[column]
+            tokens[row, column] = MASKED_WORD
     return Batch(
         tokens,
         tokens != PAD_ID,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from sage.irp.errors import ConfigError
 from sage.skills.entities import tag
+from sage.skills.meaning import UNKNOWN
 
 GPSR: Final = Path(__file__).parents[3] / "shared" / "data" / "gpsr"
 PARAPHRASED: Final = GPSR / "paraphrased.txt"
@@ -59,6 +61,25 @@ def folds(count: int, parts: int, seed: int = 0) -> list[np.ndarray]:
         raise ConfigError(f"folds {parts} must be in [2, {count}]")
     order = np.random.default_rng(seed).permutation(count)
     return [np.sort(part) for part in np.array_split(order, parts)]
+
+
+def form_folds(examples: Sequence[Example], parts: int, seed: int = 0) -> list[np.ndarray]:
+    """Indices of each part, all commands of a form in one: what is held out are whole forms.
+
+    ``UNKNOWN`` is no form and in no part.
+    """
+    counts = Counter(one.form for one in examples if one.form != UNKNOWN)
+    if not 2 <= parts <= len(counts):
+        raise ConfigError(f"folds {parts} must be in [2, {len(counts)}], the number of forms")
+    names = sorted(counts)
+    random.Random(seed).shuffle(names)
+    chosen: list[set[str]] = [set() for _ in range(parts)]
+    for name in names:  # each form to the part that has least
+        min(chosen, key=lambda part: sum(counts[one] for one in part)).add(name)
+    return [
+        np.array([index for index, one in enumerate(examples) if one.form in part])
+        for part in chosen
+    ]
 
 
 _FILLERS: Final = ("um", "uh", "well", "okay", "please", "so", "like", "now", "just", "then")

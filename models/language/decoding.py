@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.language.forms import MASK_ID, PAD_ID, SLOTS, read
+from models.language.words import PAD_ID as NO_WORD_ID
 
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
@@ -17,6 +19,8 @@ Int64Array = npt.NDArray[np.int64]
 MASKED_AFTER: Final = (0.8, 0.5, 0.2, 0.0)
 """The share of the form still masked after each step; none from the fourth on."""
 
+NEVER: Final = np.float32(-30.0)
+DOUBTFUL_NLL: Final = math.log(2.0)
 _CANDIDATES: Final = 64
 _CHOICES: Final = 4
 _ROWS: Final = np.arange(SLOTS)[:, None]
@@ -89,3 +93,44 @@ def likeliest_forms(log_probs: Float32Array) -> Iterator[tuple[int, ...]]:
                     seen.add(after)
                     more = costs[slot][rank] - costs[slot][rank - 1]
                     heapq.heappush(heap, (cost + more, after))
+
+
+def filled(
+    log_probs: Float32Array, before: Int64Array, nll_before: Float32Array
+) -> tuple[Float32Array, Int64Array, Float32Array, npt.NDArray[np.bool_]]:
+    """What was said of the slots, bounded; the form with its nll; and which slots that were
+    decided (``before``) are open again."""
+    log_probs = np.maximum(log_probs, NEVER)
+    log_probs[:, :, MASK_ID] = NEVER
+    best = log_probs.argmax(2)
+    best_nll = -chosen(log_probs, best)
+    decided = before != MASK_ID
+    if not decided.any():
+        return log_probs, best, best_nll, decided
+    now = -chosen(log_probs, np.where(decided, before, 0))
+    kept = decided & ((now < DOUBTFUL_NLL) | (best == before))
+    form = np.where(kept, before, best)
+    nll = np.where(kept, nll_before, best_nll)
+    return log_probs, form, nll, decided & ~kept
+
+
+def together(commands: Sequence[tuple[int, ...]]) -> Int64Array:
+    """(N, longest) word pieces, the shorter commands padded."""
+    if len(commands) == 1:
+        return np.array(commands, np.int64)
+    tokens = np.full((len(commands), max(map(len, commands))), NO_WORD_ID, np.int64)
+    for row, command in enumerate(commands):
+        tokens[row, : len(command)] = command
+    return tokens
+
+
+def hidden_together(parts: Sequence[Float32Array], longest: int) -> Float32Array:
+    """(N, longest + SLOTS, width): what these go on with, zeros where tokens are padding."""
+    if len(parts) == 1:
+        alone: Float32Array = parts[0][None]
+        return alone
+    hidden = np.zeros((len(parts), longest + SLOTS, parts[0].shape[1]), np.float32)
+    for row, own in enumerate(parts):
+        length = len(own) - SLOTS
+        hidden[row, :length], hidden[row, longest:] = own[:length], own[length:]
+    return hidden

@@ -18,7 +18,7 @@ def bring(rng: random.Random) -> Pair:
     source = rng.choices(("", "location", "room"), (0.45, 0.4, 0.15))[0]
     origin = {
         "": "",
-        "location": "{from} <location>",
+        "location": "{from} <location>(|||||||||| in the <room>| of the <room>)",
         "room": "(in|from|inside|that is in) the <room>",
     }
     target = rng.choices(("me", "name", "named", "someone"), (0.45, 0.2, 0.2, 0.15))[0]
@@ -157,7 +157,7 @@ def put(rng: random.Random) -> Pair:
     onto = "{onto}" if goal == "<location>" else "(to the|into the|in the)"
     place = {
         "": "",
-        "location": "{from} <location>",
+        "location": "{from} <location>(|||||||||| in the <room>| of the <room>)",
         "room": "(in|from|from|inside|that is in|located in) the <room>",
     }[source]
     lead = {

@@ -9,22 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from models.language.calibration import Calibration, features
 from models.language.corpus import Example
 from models.language.forms import read
-from models.language.parser import (
-    MAX_STEPS,
-    Calibration,
-    Draft,
-    Parser,
-    alike,
-    certain,
-    features,
-    stable,
-)
+from models.language.parser import MAX_STEPS, Draft, Parser, alike, certain, stable
 from sage.skills.meaning import UNKNOWN
 
 BINS: Final = 10
+Float64Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +26,9 @@ class Parse:
     """One command, refined to the last step, and where it would have stopped.
 
     ``right`` and ``energies`` have one entry per step; ``similar`` the cosine of its meaning with
-    that of the step before; ``stopped`` counts the steps until it stood; ``form`` is the answer
-    then, ``energy`` and ``margin`` what its probability is made of; ``seconds`` the whole parse.
+    that of the same half of the pass before; ``stopped`` counts the steps until it stood; ``form``
+    is the answer then, ``energy`` and ``margin`` what its probability is made of; ``seconds`` the
+    whole parse.
     """
 
     example: Example
@@ -64,7 +59,7 @@ def parse(parser: Parser, example: Example, steps: int = MAX_STEPS) -> Parse:
     for step in range(steps):
         before, draft = draft, parser.settle(parser.improve(draft))
         drafts.append(draft)
-        similar.append(alike(before.meaning, draft.meaning))
+        similar.append(alike(before.earlier, draft.meaning))
         if not stopped and (certain(draft) or stable(before, draft) or step + 1 == steps):
             stopped = step + 1
             best = min(drafts, key=lambda one: one.energy)
@@ -148,6 +143,11 @@ def calibration_error(parses: Sequence[Parse], calibration: Calibration) -> floa
     """Expected calibration error: ten bins of equal size, weighted by their size."""
     chances = np.array([calibration.probability(one.energy, one.margin) for one in parses])
     right = np.array([one.answered_right for one in parses], float)
+    return expected_error(chances, right)
+
+
+def expected_error(chances: Float64Array, right: Float64Array) -> float:
+    """The same of chances and whether each was right."""
     order = np.argsort(chances, kind="stable")
     parts = np.array_split(order, min(BINS, len(order)))
     gaps = [len(part) * abs(chances[part].mean() - right[part].mean()) for part in parts]

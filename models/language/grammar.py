@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from models.language import everyday
 from models.language.errands import bring, bring_superlative, follow, guide, pour, put
 from models.language.forms import GENDERS, POSTURES
 from models.language.frames import AT, CATEGORY, OBJECT, PERSON, A, Pair, all_of, set_of, somebody
@@ -212,9 +213,29 @@ FRAMES: Final[tuple[tuple[Callable[[random.Random], Pair], float], ...]] = (
     (speak, 17.0),
     (ask_person, 6.0),
     (say_superlative, 9.0),
+    (everyday.told, 5.0),
+    (everyday.answered, 2.0),
+    (everyday.follow_anyone, 5.0),
+    (everyday.follow_named, 1.5),
+    (everyday.guide_anyone, 5.0),
+    (everyday.carry_it, 3.5),
+    (everyday.carry_kind, 3.5),
+    (everyday.bring_anyone, 4.0),
 )
 #: Those of a robot that drives, looks and counts.
-OWN: Final = (go, come_back, stop, find, count)
+DRIVEN: Final = (go, come_back, stop, find, count)
+#: And of one that carries, leads and speaks too.
+OWN: Final = (
+    *DRIVEN,
+    bring,
+    put,
+    everyday.told,
+    everyday.answered,
+    everyday.follow_anyone,
+    everyday.guide_anyone,
+    everyday.carry_it,
+    everyday.carry_kind,
+)
 
 _BEFORE: Final = (
     "(please|please|robot|robot please|could you|could you please|can you|can you please|would "

@@ -25,8 +25,7 @@ _CHAT: Final = (
         "(thanks|thank you|thank you very much|nice|great|well done|good job|good robot|bad robot"
         "|sorry|yes|no|maybe|okay|sure|right)"
     ),
-    "(tell|say) me (a|another|your best|) (joke|story|secret|poem|fairy tale)",
-    "tell me <whattosay>",
+    "(tell|say) me (a|another|your best|) (story|secret|poem|fairy tale)",
     (
         "(sing|play|hum|whistle) (me|) (a|the|some|my favorite|another) (song|music|tune|album"
         "|melody|game|movie|video|chess)"
@@ -37,9 +36,9 @@ _CHAT: Final = (
     ),
     (
         "(who|what) (are you|is your name|made you|is the president|won the game|is the capital of "
-        "france|is love|is that|do you think|is <name> doing|time is it)"
+        "france|is love|is that|do you think|is <name> doing)"
     ),
-    "(what|which) (day|time|year|month) is it",
+    "(what|which) (year|month) is it",
     (
         "(i am|i'm|we are|she is|he is|<name> is) (tired|hungry|happy|sad|cold|bored|late|busy|here"
         "|at home|sick|leaving|thirsty|coming soon)"
@@ -211,7 +210,7 @@ _HALF: Final = (
     ),
     "(put|place|take|move) (the <object> (and|on|on the|to the|from the)|it on the|the)",
     "(from|to|on|in|at|under|behind|near) the (<room>|<location>|)",
-    "(the|a|an|some|my|) (<object>|<category>|<room>|<location>|<name>|<gesture>|<whattosay>)",
+    "(the|a|an|some|my|) (<object>|<category>|<room>|<location>|<name>|<gesture>)",
     (
         "(how many|how many are|where is|where is the|who is|which are the|what is the"
         "|tell me|tell "
@@ -222,9 +221,10 @@ _HALF: Final = (
         "(the|a|and|to|of|it|is|me|you|robot|please|could you|can you|would you please|robot please"
         "|hey robot|okay)"
     ),
-    "(and|then) (bring|give|put|take|guide|follow) (it|them)",
+    "(and|then) (put|take|guide|follow) (it|them)",
     "to (me|<name>|the <location>|the <room>)",
     "(bring|give) (it|them) to",
+    "(put|place|set|drop) (it|them|that) (|on|on the|to|into the)",
     (
         "(<object>|<room>|<location>|<name>) (<object>|<room>|<location>|<name>|and|the) (<object>"
         "|<category>|)"

@@ -1,9 +1,11 @@
 """Parsing as refinement: from a wholly masked form to one that stands.
 
-Each step reads the words and what is committed of the form, fills every open slot with its
-likeliest chunk, commits the most certain ones by a schedule and opens again what has become
-doubtful (mask-predict, Ghazvininejad et al. 2019). Nothing of a target is ever seen: a step's
-inputs are the command's words and the parser's own earlier choices.
+A step is half a pass through the network. The first half reads the words and what is committed of
+the form, and its own head fills every open slot with its likeliest chunk; where that is certain,
+the parse ends (early exit, Schwartz et al. 2020). The second half goes on with the hidden vectors
+of the first, fills the slots anew, commits the most certain ones by a schedule and opens again what
+has become doubtful (mask-predict, Ghazvininejad et al. 2019). Nothing of a target is ever seen: a
+step's inputs are the command's words and the parser's own earlier choices.
 """
 
 from __future__ import annotations
@@ -11,22 +13,26 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Final
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Final
 
 import numpy as np
 
 from models.backends import Backend
+from models.language.calibration import Calibration
 from models.language.decoding import (
     Float32Array,
     Int64Array,
-    chosen,
     committed,
+    filled,
     form_nll,
+    hidden_together,
     likeliest_forms,
+    together,
     used_slots,
 )
 from models.language.forms import (
@@ -38,8 +44,8 @@ from models.language.forms import (
     encode,
     read,
 )
+from models.language.recall import Recall, Recalled
 from models.language.words import MAX_TOKENS, WordTokenizer
-from models.language.words import PAD_ID as NO_WORD_ID
 from sage.skills.entities import Tagged, tag
 from sage.skills.meaning import UNKNOWN, Entity, Meaning
 
@@ -48,23 +54,31 @@ MAX_CHARS: Final = 300
 
 STABLE_COSINE: Final = 0.95
 CERTAIN_NATS: Final = math.log(2.0)
-MAX_STEPS: Final = 6
+"""Below, a form has over half of the probability, so that no other can be as likely."""
+MAX_STEPS: Final = 12
+"""Six passes of two halves."""
 
-_NEVER: Final = np.float32(-30.0)
-_DOUBTFUL_NLL: Final = math.log(2.0)
 _AT_ONCE: Final = 12  # commands in one run of the network: what fits the processor's cache
 _NOTHING: Final = Tagged((), ())
+_AND: Final = "( find ( lambda $1 e ( and ( "
+_SURE_NATS: Final = 0.1  # a form of lower energy is not asked about
+_CONSIDERED: Final = 6
+_NO_MEANING: Final = np.zeros(0, np.float32)
 _MASKS: Final = np.full(SLOTS, MASK_ID, np.int64)
 _UNDECIDED: Final = np.full(SLOTS, math.log(len(VOCABULARY)), np.float32)
 _ROWS: Final = np.arange(SLOTS)
 _UNKNOWN_FORM: Final = (UNKNOWN_ID, *[PAD_ID] * (SLOTS - 1))
-_WHEN_NEGATED: Final = (_UNKNOWN_FORM, encode(("(", "stop", ")")))
+_STOP_FORM: Final = encode(("(", "stop", ")"))
 _GREETING: Final = re.compile(
     r"(?:hello|hi|hey|good (?:morning|evening|day))(?: there)?(?: robot)? (?=.)"
 )
 _NEGATION: Final = re.compile(
     r"(?:(?:no|please|robot|hey|okay|well|but|and|you|should|must|um|uh) )*"
     r"(?:don't|dont|do not|never|must not|mustn't|should not|shouldn't|avoid|not)\b"
+)
+_STAND_STILL: Final = re.compile(
+    _NEGATION.pattern + r" (?:you )?(?:move|budge|moving|drive on|go (?:on|any further))"
+    r"(?: (?:please|now|robot|any more|anymore|at all|a bit))*$"
 )
 
 
@@ -77,7 +91,8 @@ class Draft:
     it; ``form`` the chunks that it would answer now; ``nll`` (SLOTS,) the negative log-likelihood
     of each of them when it was chosen; ``energy`` the sum of these in nats, the form's end
     included; ``log_probs`` (SLOTS, chunks) the last distribution; ``meaning`` (width,) the [CLS]
-    vector.
+    vector, and ``earlier`` that of the step before; ``hidden`` (len(tokens) + SLOTS, width) what
+    the second half of a pass goes on with, None where the next step is a first half.
     """
 
     steps: int  # first: states of two steps are told apart by it, at once
@@ -90,6 +105,8 @@ class Draft:
     energy: float
     log_probs: Float32Array
     meaning: Float32Array
+    earlier: Float32Array
+    hidden: Float32Array | None = None
 
     @property
     def readable(self) -> bool:
@@ -97,48 +114,28 @@ class Draft:
         return self.tokens != ()
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Energy and margin to the chance of being right, by logistic regression (Platt 1999).
-
-    ``probability = 1 / (1 + exp(-(bias + energy_weight * log(energy + 0.001)
-    + margin_weight * margin)))`` with the margin to the next likely form, at most 10 nats.
-    """
-
-    bias: float
-    energy_weight: float
-    margin_weight: float
-
-    def probability(self, energy: float, margin: float) -> float:
-        """The chance, in [0, 1]."""
-        first, second = features(energy, margin)
-        score = self.bias + self.energy_weight * first + self.margin_weight * second
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, score))))
-
-
-def features(energy: float, margin: float) -> tuple[float, float]:
-    """What the calibration is fitted on."""
-    return math.log(max(energy, 0.0) + 1e-3), min(max(margin, -10.0), 10.0)
-
-
 class Parser:
     """Commands to meanings.
 
     Args:
-        backend: the exported network.
+        lower, upper: the exported halves of the network.
         tokenizer: that it was trained with.
         calibration: from energies to chances.
         threads: how many parts of a batch are computed at the same time.
+        recall: what people meant before with the same names; without it, only the words count.
     """
 
     def __init__(
         self,
-        backend: Backend,
+        lower: Backend,
+        upper: Backend,
         tokenizer: WordTokenizer,
         calibration: Calibration,
         threads: int = 1,
+        recall: Recall | None = None,
     ) -> None:
-        self.backend = backend
+        self._recall = recall
+        self.lower, self.upper = lower, upper
         self._tokenizer = tokenizer
         self._calibration = calibration
         self._threads = threads
@@ -155,7 +152,8 @@ class Parser:
             nll=_UNDECIDED,
             energy=2.0 * math.log(len(VOCABULARY)),
             log_probs=np.zeros((0, 0), np.float32),
-            meaning=np.zeros(0, np.float32),
+            meaning=_NO_MEANING,
+            earlier=_NO_MEANING,
             steps=0,
         )
 
@@ -202,31 +200,61 @@ class Parser:
         return after
 
     def _improved(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """One step of a few, in one run of the network for those that are readable."""
+        """One step of a few, in one run of a half for those that are readable and at that half."""
         after = {id(one): replace(one, steps=one.steps + 1) for one in drafts if not one.readable}
-        asked = [one for one in drafts if one.readable]
-        if asked:
-            after.update(zip(map(id, asked), self._asked(asked), strict=True))
+        begun = [one for one in drafts if one.readable and one.hidden is None]
+        if begun:
+            after.update(zip(map(id, begun), self._begun(begun), strict=True))
+        ended = [one for one in drafts if one.readable and one.hidden is not None]
+        if ended:
+            after.update(zip(map(id, ended), self._ended(ended), strict=True))
         return [after[id(one)] for one in drafts]
 
-    def _asked(self, drafts: Sequence[Draft]) -> list[Draft]:
-        commands = [one.tokens or () for one in drafts]
-        tokens = np.full((len(drafts), max(map(len, commands))), NO_WORD_ID, np.int64)
-        for row, command in enumerate(commands):
-            tokens[row, : len(command)] = command
+    def _begun(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The first half of a pass: an answer, nothing is committed yet."""
+        tokens = together([one.tokens or () for one in drafts])
         before = np.array([one.slots for one in drafts])
-        out = self.backend.infer({"tokens": tokens, "slots": before})
-        log_probs = np.maximum(out["log_probs"], _NEVER)
-        log_probs[:, :, MASK_ID] = _NEVER
-        best = log_probs.argmax(2)
-        best_nll = -chosen(log_probs, best)
-        decided = before != MASK_ID
-        now = -chosen(log_probs, np.where(decided, before, 0))
-        kept = decided & ((now < _DOUBTFUL_NLL) | (best == before))
-        form = np.where(kept, before, best)
-        nll = np.where(kept, np.array([one.nll for one in drafts]), best_nll)
+        nll = np.array([one.nll for one in drafts])
+        out = self.lower.infer({"tokens": tokens, "slots": before})
+        log_probs, form, nll, _ = filled(out["log_probs"], before, nll)
+        longest = tokens.shape[1]
+        hidden = out["hidden"]
+        made = []
+        for row, (one, chunks) in enumerate(zip(drafts, form.tolist(), strict=True)):
+            length, said = len(one.tokens or ()), tuple(chunks)
+            own = hidden[row]
+            if length < longest:
+                own = np.concatenate((own[:length], own[longest:]))
+            made.append(
+                Draft(
+                    text=one.text,
+                    tagged=one.tagged,
+                    tokens=one.tokens,
+                    slots=one.slots,
+                    form=said,
+                    nll=nll[row],
+                    energy=float(nll[row, : used_slots(said)].sum(dtype=np.float64)),
+                    log_probs=log_probs[row],
+                    meaning=out["meaning"][row],
+                    earlier=one.meaning,
+                    hidden=own,
+                    steps=one.steps + 1,
+                )
+            )
+        return made
+
+    def _ended(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The second half of a pass: fill, commit, open what became doubtful."""
+        tokens = together([one.tokens or () for one in drafts])
+        before = np.array([one.slots for one in drafts])
+        nll = np.array([one.nll for one in drafts])
+        parts = [one.hidden for one in drafts if one.hidden is not None]
+        hidden = hidden_together(parts, tokens.shape[1])
+        out = self.upper.infer({"tokens": tokens, "hidden": hidden})
+        log_probs, form, nll, opened = filled(out["log_probs"], before, nll)
         # What has just been opened again is looked at once more before it is committed.
-        slots, energies = committed(form, nll, decided & ~kept, [one.steps for one in drafts])
+        passes = [one.steps // 2 for one in drafts]
+        slots, energies = committed(form, nll, opened, passes)
         return [
             Draft(
                 text=one.text,
@@ -238,6 +266,7 @@ class Parser:
                 energy=energy,
                 log_probs=log_probs[row],
                 meaning=out["meaning"][row],
+                earlier=one.meaning,
                 steps=one.steps + 1,
             )
             for row, (one, chunks, energy) in enumerate(
@@ -252,24 +281,47 @@ class Parser:
         """
         if not draft.readable or draft.steps == 0:
             return draft
-        form = draft.form
-        if not read(form):
+        form, energy = draft.form, draft.energy
+        recalled = self._recalled(draft)
+        if recalled is not None:
+            ranked = _ranked(draft.log_probs, recalled)
+            if ranked:
+                form, energy = ranked[0][1], ranked[0][0]
+        elif not read(form):
             form = next(likeliest_forms(draft.log_probs), _UNKNOWN_FORM)
-        if form not in _WHEN_NEGATED and negated(draft.tagged.words):
-            form = _UNKNOWN_FORM
+        if form != _STOP_FORM and negated(draft.tagged.words):
+            still = _STAND_STILL.match(" ".join(draft.tagged.words))
+            form = _STOP_FORM if still else _UNKNOWN_FORM
         if form == draft.form:
-            return draft
+            return draft if energy == draft.energy else replace(draft, energy=energy)
         nll = -draft.log_probs[_ROWS, form]
-        slots = np.where(draft.slots == form, draft.slots, MASK_ID)
-        energy = float(nll[: used_slots(form)].sum(dtype=np.float64))
+        slots = draft.slots  # of a pass that goes on they are what its first half has seen
+        if draft.hidden is None:
+            slots = np.where(slots == form, slots, MASK_ID)
+        if recalled is None or form == _UNKNOWN_FORM:
+            energy = float(nll[: used_slots(form)].sum(dtype=np.float64))
+        if form == _STOP_FORM and negated(draft.tagged.words):
+            energy = 0.0  # a rule, and no matter of chance
         return replace(draft, form=form, nll=nll, energy=energy, slots=slots)
+
+    def _recalled(self, draft: Draft) -> Recalled | None:
+        """What was meant before with the names of a draft that is in doubt."""
+        if self._recall is None or draft.energy < _SURE_NATS or not len(draft.log_probs):
+            return None
+        return self._recall.of(draft.tagged.entities)
 
     def answer(self, draft: Draft) -> Meaning:
         """What the draft says, with the chance that it is right, and what else it could be."""
         form = read(draft.form)
         if not draft.readable or not form:
             return Meaning(draft.text, (UNKNOWN,), draft.tagged.entities, 1.0)
-        energy, margin, runner_up = self.judged(draft)
+        energy, margin, runner_up = self.judged(draft, _meant)
+        twin = _twin(draft.form)
+        if twin is not None:  # slot by slot it may be either of the two
+            said = np.exp(draft.log_probs[_ROWS, draft.form])
+            said += np.where(np.equal(draft.form, twin), 0.0, np.exp(draft.log_probs[_ROWS, twin]))
+            used = max(used_slots(draft.form), used_slots(twin))
+            energy = min(energy, float(-np.log(np.minimum(said[:used], 1.0)).sum()))
         return Meaning(
             text=draft.text,
             form=form,
@@ -278,19 +330,66 @@ class Parser:
             runner_up=runner_up,
         )
 
-    @staticmethod
-    def judged(draft: Draft) -> tuple[float, float, tuple[str, ...]]:
-        """Energy, how much worse the next likely form is (nats), and that form."""
+    def judged(
+        self, draft: Draft, meant: Callable[[tuple[str, ...]], tuple[str, ...]] = tuple
+    ) -> tuple[float, float, tuple[str, ...]]:
+        """Energy, how much worse the next likely form is (nats), and that form.
+
+        Args:
+            meant: what of a form counts; forms that are the same by it are taken together.
+        """
         energy = draft.energy
         if not len(draft.log_probs):
             return energy, 0.0, ()
-        here = read(draft.form)
-        base = form_nll(draft.log_probs, draft.form)
-        for form in likeliest_forms(draft.log_probs):
+        recalled = self._recalled(draft)
+        if recalled is not None:
+            base, ranked = energy, iter(_ranked(draft.log_probs, recalled))
+        else:
+            base = form_nll(draft.log_probs, draft.form)
+            found = likeliest_forms(draft.log_probs)
+            ranked = ((form_nll(draft.log_probs, form), form) for form in found)
+        here = meant(read(draft.form))
+        for cost, form in ranked:
             tokens = read(form)
-            if tokens != here:
-                return energy, form_nll(draft.log_probs, form) - base, tokens
-        return energy, 10.0, ()
+            if meant(tokens) != here:
+                return energy, cost - base, tokens
+            if form != draft.form:
+                energy = -math.log(math.exp(-energy) + math.exp(-cost))
+        return max(0.0, energy), 10.0, ()
+
+
+def _meant(form: tuple[str, ...]) -> tuple[str, ...]:
+    """A form less what means nothing: a conjunction is one with or without ``and``."""
+    return tuple([token for token in form if token not in ("(", "and", ")")])
+
+
+@lru_cache(maxsize=256)
+def _twin(form: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Of a search the same with ``and`` where it is without, and without where it is with it."""
+    text = " ".join(read(form))
+    if not text.startswith("( find ( lambda $1 e ( is_a") and not text.startswith(_AND):
+        return None
+    if text.startswith(_AND):
+        other = f"( find ( lambda $1 e ( {text.removeprefix(_AND)}".removesuffix(" )")
+    else:
+        other = text.replace("( lambda $1 e (", "( lambda $1 e ( and (", 1) + " )"
+    try:
+        twin = encode(tuple(other.split()))
+    except ValueError:
+        return None
+    return twin if read(twin) else None
+
+
+def _ranked(log_probs: Float32Array, recalled: Recalled) -> list[tuple[float, tuple[int, ...]]]:
+    """Forms with their cost (negative log-probability, nats), the likeliest first, after what was
+    recalled is counted in; what is left of the probability is of forms that gain nothing."""
+    forms = dict.fromkeys(islice(likeliest_forms(log_probs), _CONSIDERED))
+    forms |= dict.fromkeys(form for form, gain in recalled.gains.items() if gain > 0.0)
+    found = [(form_nll(log_probs, form), form) for form in forms]
+    rest = max(0.0, 1.0 - sum([math.exp(-nll) for nll, _ in found]))
+    costs = [(nll - recalled.gain(form), form) for nll, form in found]
+    total = sum([math.exp(-cost) for cost, _ in costs]) + rest * math.exp(recalled.otherwise)
+    return sorted([(cost + math.log(total), form) for cost, form in costs])
 
 
 def without_greeting(words: Sequence[str]) -> tuple[str, ...]:
@@ -305,16 +404,22 @@ def negated(words: Sequence[str]) -> bool:
 
 
 def certain(draft: Draft, nats: float = CERTAIN_NATS) -> bool:
-    """Whether the form has most of the probability, so that no other one can be as likely."""
-    return draft.readable and draft.steps > 0 and draft.energy < nats
+    """Whether the form is certain enough to be left as it is.
+
+    After the second half of a pass twice the energy will do: all layers have spoken, and further
+    passes can do no more than look again.
+    """
+    enough = nats if draft.hidden is not None else 2.0 * nats
+    return draft.readable and draft.steps > 0 and draft.energy < enough
 
 
 def stable(before: Draft, draft: Draft, cosine: float = STABLE_COSINE) -> bool:
-    """Whether a step changed neither the form nor, but for little, the meaning."""
+    """Whether a step did not change the form, nor, but for little, the meaning since the same
+    half of the pass before."""
     if not draft.readable:
         return True
     same = before.steps > 0 and before.form == draft.form
-    return same and alike(before.meaning, draft.meaning) >= cosine
+    return same and alike(before.earlier, draft.meaning) >= cosine
 
 
 def alike(one: Float32Array, other: Float32Array) -> float:
@@ -347,13 +452,3 @@ def matching(form: tuple[str, ...], entities: tuple[Entity, ...]) -> tuple[Entit
         last[entity.sort] = entity
         kept.append(entity)
     return tuple(kept)
-
-
-def calibration_of(card: Mapping[str, Any]) -> Calibration:
-    """The calibration that a model card holds."""
-    values = card["calibration"]
-    return Calibration(
-        bias=float(values["bias"]),
-        energy_weight=float(values["energy_weight"]),
-        margin_weight=float(values["margin_weight"]),
-    )

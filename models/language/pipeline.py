@@ -17,6 +17,7 @@ from models.language.corpus import GENERATED, PARAPHRASED, pairs_of, read_pairs
 from models.language.experiment import TYPICAL, Fold, run_fold
 from models.language.export import described, load_trunk, serialised, trunk_bytes
 from models.language.quantise import Inputs, typical_inputs
+from models.language.recall import learnt
 from models.language.settings import TrainConfig
 from models.language.teacher import Teacher
 from models.language.training import Pupil
@@ -44,14 +45,18 @@ def train(
     with Progress(*columns, TimeRemainingColumn()) as bar:
         if not from_trunk:
             _trunk(config, output, folder, bar)
-        folds, pupil, typical = _tune(config, output, folder, parts, bar)
-    (output / artifacts.NETWORK).write_bytes(serialised(pupil.network, typical))
-    return make_card(output, config, folds, None)
+        pupil, typical, folds, form_folds = _tune(config, output, folder, parts, bar)
+    halves = serialised(pupil.network, typical)
+    for name, content in zip(artifacts.NETWORK, halves, strict=True):
+        (output / name).write_bytes(content)
+    recalled = json.dumps(learnt(read_pairs(PARAPHRASED)), separators=(",", ":"))
+    (output / artifacts.RECALLED).write_text(recalled + "\n")
+    return make_card(output, config, folds, form_folds, None)
 
 
 def measure(output: Path) -> dict[str, Any]:
     """The card of what is there, measured anew but for the folds."""
-    return make_card(output, TrainConfig(), [], artifacts.load_card(output))
+    return make_card(output, TrainConfig(), [], [], artifacts.load_card(output))
 
 
 def _trunk(config: TrainConfig, output: Path, folder: Path, bar: Progress) -> None:
@@ -82,15 +87,16 @@ def _trunk(config: TrainConfig, output: Path, folder: Path, bar: Progress) -> No
 
 def _tune(
     config: TrainConfig, output: Path, folder: Path, parts: int, bar: Progress
-) -> tuple[list[Fold], Pupil, list[Inputs]]:
-    """The folds, the network to ship, which learns from all commands, and what it is asked."""
+) -> tuple[Pupil, list[Inputs], list[Fold], list[Fold]]:
+    """The network to ship, which learns from all commands, what it is asked, and the folds: of
+    commands and of forms."""
     content = (output / artifacts.TRUNK).read_bytes()
     base = load_trunk(content)
     folder = folder / f"{config.digest}-{hashlib.sha256(content).hexdigest()[:10]}"
     tokenizer = WordTokenizer((output / artifacts.TOKENIZER).read_text(encoding="utf-8"))
     grammar = training.tune_pool(config, tokenizer, TUNE_POOL)
     examples, generated = read_pairs(PARAPHRASED), read_pairs(GENERATED)
-    task = bar.add_task("fine-tuning", total=(parts + 1) * config.tune_steps)
+    task = bar.add_task("fine-tuning", total=(2 * parts + 1) * config.tune_steps)
 
     def watch(step: int, loss: float) -> None:
         bar.advance(task)
@@ -106,23 +112,26 @@ def _tune(
         checkpoint=folder / "shipped.pt",
         watch=watch,
     )
-    done = []
-    for number in range(parts):
-        fold = run_fold(
-            number,
-            examples,
-            generated,
-            grammar,
-            base,
-            tokenizer,
-            config,
-            parts=parts,
-            folder=folder,
-            watch=watch,
-        )
-        bar.console.print(
-            f"fold {number + 1} of {parts}: exact {fold.exact:.3f}, linear SVM "
-            f"{max(fold.svm_raw, fold.svm_delexicalised):.3f}"
-        )
-        done.append(fold)
-    return done, pupil, typical_inputs(grammar[:TYPICAL], tokenizer)
+    done: dict[bool, list[Fold]] = {False: [], True: []}
+    for by_form in done:
+        for number in range(parts):
+            fold = run_fold(
+                number,
+                examples,
+                generated,
+                grammar,
+                base,
+                tokenizer,
+                config,
+                parts=parts,
+                by_form=by_form,
+                folder=folder,
+                watch=watch,
+            )
+            bar.console.print(
+                f"{'forms' if by_form else 'fold'} {number + 1} of {parts}: exact "
+                f"{fold.exact:.3f}, linear SVM {max(fold.svm_raw, fold.svm_delexicalised):.3f}, "
+                f"masked words {fold.masked:.3f}, a bigram {fold.masked_bigram:.3f}"
+            )
+            done[by_form].append(fold)
+    return pupil, typical_inputs(grammar[:TYPICAL], tokenizer), done[False], done[True]

@@ -22,26 +22,28 @@ class TrainConfig:
         all_masked: share of examples whose whole form is masked, as at the first step.
         wrong: share of the visible chunks that are replaced by wrong ones.
         smoothing: of the targets.
+        early_weight: of the form that the lower layers answer.
         bag_weight, taught_weight, word_weight: of what else the network learns beside the form:
             which chunks it holds (from [CLS] alone), the teacher's vector, masked words.
         average_decay: of the running average of the weights, which is what is kept.
     """
 
-    pool: int = 80_000
+    pool: int = 100_000
     taught: int = 12_000
     words: int = 7_000
-    steps: int = 2_000
+    steps: int = 3_600
     batch: int = 64
     learning_rate: float = 5e-4
-    tune_steps: int = 300
+    tune_steps: int = 400
     tune_batch: int = 48
     tune_learning_rate: float = 2.5e-4
     all_masked: float = 0.4
     wrong: float = 0.12
     smoothing: float = 0.02
+    early_weight: float = 0.6
     bag_weight: float = 0.3
     taught_weight: float = 0.5
-    word_weight: float = 0.1
+    word_weight: float = 0.25
     weight_decay: float = 0.02
     average_decay: float = 0.995
     seed: int = 1

@@ -10,12 +10,16 @@ from models.language.lexicon import draw
 
 
 def speak(rng: random.Random) -> Pair:
-    """Say something to a person, or answer a question of theirs."""
+    """Say something to a person, or answer a question of theirs.
+
+    The notation looks for somebody who is named at a piece of furniture, whatever was said.
+    """
     answer = rng.random() < 0.5
     who, restrictions = somebody(rng)
     named = who == "<name>"
-    room = not named or rng.random() < 0.35
-    where = "{in} <room>" if room else "{at} <location>"
+    room = not named
+    place = "room" if room or rng.random() < 0.5 else "location"
+    where = "{in} <room>" if place == "room" else "{at} <location>"
     act = "{answer}" if answer else "{tell}"
     direct = (
         (
@@ -35,7 +39,7 @@ def speak(rng: random.Random) -> Pair:
             f"|inform {who} {where} (of|about) {{telltext}}|give {who} {where} {{telltext}})"
         )
     )
-    place = "<room>" if room else "<location>"
+    place = f"<{place}>"
     text = draw(
         f"({{find}} {who} {where} {{and}} {act}|{{find}} {who} {where} {{and}} {act}|{{meet}} "
         f"{who} {where} {{and}} {act}"
@@ -52,7 +56,10 @@ def speak(rng: random.Random) -> Pair:
 
 
 def ask_person(rng: random.Random) -> Pair:
-    """The name, gender or pose of whoever is somewhere."""
+    """The name, gender or pose of whoever is somewhere.
+
+    The notation looks for whoever's name is asked for in a room, whatever was said.
+    """
     asked = rng.choice(ASKED)
     room = rng.random() < 0.65
     where = "{in} <room>" if room else "{at} <location>"
@@ -100,7 +107,7 @@ def ask_person(rng: random.Random) -> Pair:
             f"|posture))"
         ),
     }[asked]
-    at = '( at $2 " <room> " )' if room else '( at $2 " <location> " )'
+    at = '( at $2 " <room> " )' if room or asked == "name" else '( at $2 " <location> " )'
     return draw(body, rng), (
         f"( say ( lambda $1 e ( lambda $2 e ( person $2 ) ( {asked} $2 $1 ) {at} ) ) )"
     )

@@ -3,7 +3,9 @@
 One sequence ``[CLS] words [SEP] slots`` goes through six pre-norm layers (Vaswani et al. 2017;
 Xiong et al. 2020) with attention in both directions (Devlin et al. 2019). Each slot holds a chunk
 of the form or a mask; what comes out is a distribution over chunks for every slot, as in
-mask-predict (Ghazvininejad et al. 2019).
+mask-predict (Ghazvininejad et al. 2019). The lower layers already have such an answer of their own
+(early exit: Teerapittayanon et al. 2016; Schwartz et al. 2020), so that a refinement can end there
+or go on with what they computed.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from sage.irp.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """Sizes. ``words`` is the tokenizer's vocabulary; ``width`` must divide by ``heads``."""
+    """Sizes. ``words`` is the tokenizer's vocabulary; ``width`` must divide by ``heads``; after
+    ``lower`` of the layers there is a first answer."""
 
     words: int
     layers: int = 6
+    lower: int = 1
     width: int = 256
     heads: int = 8
     hidden: int = 1024
@@ -35,6 +39,8 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ConfigError(f"width {self.width} must be a multiple of heads {self.heads}")
+        if not 1 <= self.lower < self.layers:
+            raise ConfigError(f"lower {self.lower} must be in [1, {self.layers - 1}]")
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout {self.dropout} must be in [0, 1)")
 
@@ -80,12 +86,29 @@ class Layer(nn.Module):
         return x + self.dropout(self.down(inner))
 
 
+class SlotHead(nn.Module):
+    """From what a layer says of the slots (N, SLOTS, width), normalised, to logits of chunks."""
+
+    def __init__(self, width: int, chunks: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.bias = nn.Parameter(torch.zeros(chunks))
+
+    def forward(self, slots: Tensor, chunks: Tensor) -> Tensor:
+        """``chunks`` (chunks, width): the vectors that the slots go in as."""
+        return F.linear(self.norm(F.gelu(self.inner(slots))), chunks) + self.bias
+
+
 class Read(NamedTuple):
-    """``slot_logits`` (N, SLOTS, chunks); ``meaning`` (N, width), the [CLS] vector; ``words``
-    (N, L, width) for predicting masked words."""
+    """``slot_logits`` (N, SLOTS, chunks) and ``meaning`` (N, width), the [CLS] vector, of all
+    layers; ``early_logits`` and ``early_meaning`` of the lower ones; ``words`` (N, L, width) for
+    predicting masked words."""
 
     slot_logits: Tensor
     meaning: Tensor
+    early_logits: Tensor
+    early_meaning: Tensor
     words: Tensor
 
 
@@ -101,10 +124,10 @@ class TinyBert(nn.Module):
         self.chunk = nn.Embedding(len(VOCABULARY), width)
         self.slot_position = nn.Parameter(torch.zeros(SLOTS, width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.early_norm = nn.LayerNorm(width)
+        self.early_head = SlotHead(width, len(VOCABULARY))
         self.norm = nn.LayerNorm(width)
-        self.slot_head = nn.Linear(width, width)
-        self.slot_norm = nn.LayerNorm(width)
-        self.slot_bias = nn.Parameter(torch.zeros(len(VOCABULARY)))
+        self.slot_head = SlotHead(width, len(VOCABULARY))
         self.dropout = nn.Dropout(config.dropout)
         for parameter in (self.word_position, self.slot_position):
             nn.init.normal_(parameter, std=0.05)
@@ -129,43 +152,72 @@ class TinyBert(nn.Module):
         if real is not None:
             bias = torch.zeros(x.shape[0], 1, 1, x.shape[1], dtype=x.dtype)
             bias[:, 0, 0, :length].masked_fill_(~real, -1e4)
-        for layer in self.layers:
+        for layer in self.layers[: self.config.lower]:
+            x = layer(x, bias)
+        early = self.early_norm(x)
+        for layer in self.layers[self.config.lower :]:
             x = layer(x, bias)
         x = self.norm(x)
-        return Read(self.slot_logits(x[:, length:]), x[:, 0], x[:, :length])
+        chunks = self.chunk.weight
+        return Read(
+            slot_logits=self.slot_head(x[:, length:], chunks),
+            meaning=x[:, 0],
+            early_logits=self.early_head(early[:, length:], chunks),
+            early_meaning=early[:, 0],
+            words=x[:, :length],
+        )
 
     def embedded(self, tokens: Tensor, slots: Tensor) -> Tensor:
         """Words, then slots, as vectors (N, L + SLOTS, width)."""
         command = self.word(tokens) + self.word_position[: tokens.shape[1]]
         return torch.cat((command, self.chunk(slots) + self.slot_position), 1)
 
-    def slot_logits(self, slots: Tensor) -> Tensor:
-        """Of what the last layer says of the slots (N, SLOTS, width): (N, SLOTS, chunks)."""
-        inner = self.slot_norm(F.gelu(self.slot_head(slots)))
-        return F.linear(inner, self.chunk.weight) + self.slot_bias
+
+def _padding_bias(tokens: Tensor, x: Tensor) -> Tensor:
+    """(N, 1, 1, L + SLOTS), to be added to the attention's scores."""
+    padding = (tokens == PAD_ID).to(x.dtype)
+    slots = torch.zeros_like(x[:, tokens.shape[1] :, 0])
+    return -1e4 * torch.cat((padding, slots), 1)[:, None, None, :]
 
 
-class ParseGraph(nn.Module):
-    """What is exported: log-probabilities of every slot, and the meaning.
+class LowerGraph(nn.Module):
+    """What is exported of the lower layers: log-probabilities of every slot, the meaning, and the
+    hidden vectors with which the upper ones go on.
 
     It takes commands of several lengths at once, the shorter ones padded: what is padding, the
-    graph sees for itself. The last layer is computed only where something is read from it.
+    graph sees for itself.
     """
 
     def __init__(self, model: TinyBert) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, tokens: Tensor, slots: Tensor) -> tuple[Tensor, Tensor]:
-        """``tokens`` (N, L), ``slots`` (N, SLOTS): (N, SLOTS, chunks) and (N, width)."""
-        model, length = self.model, tokens.shape[1]
+    def forward(self, tokens: Tensor, slots: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``tokens`` (N, L), ``slots`` (N, SLOTS): (N, SLOTS, chunks), (N, width) and
+        (N, L + SLOTS, width)."""
+        model = self.model
         x = model.embedded(tokens, slots)
-        padding = torch.cat(
-            ((tokens == PAD_ID).to(x.dtype), torch.zeros_like(slots).to(x.dtype)), 1
-        )
-        bias = -1e4 * padding[:, None, None, :]
-        *layers, last = model.layers
+        bias = _padding_bias(tokens, x)
+        for layer in model.layers[: model.config.lower]:
+            x = layer(x, bias)
+        read = model.early_norm(torch.cat((x[:, :1], x[:, tokens.shape[1] :]), 1))
+        logits = model.early_head(read[:, 1:], model.chunk.weight)
+        return logits.log_softmax(-1), read[:, 0], x
+
+
+class UpperGraph(nn.Module):
+    """What is exported of the upper layers; the last is computed only where something is read."""
+
+    def __init__(self, model: TinyBert) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """``tokens`` (N, L), ``hidden`` (N, L + SLOTS, width): as of the lower, less the last."""
+        model, length = self.model, tokens.shape[1]
+        x, bias = hidden, _padding_bias(tokens, hidden)
+        *layers, last = model.layers[model.config.lower :]
         for layer in layers:
             x = layer(x, bias)
         x = model.norm(last(x, bias, lambda all_: torch.cat((all_[:, :1], all_[:, length:]), 1)))
-        return model.slot_logits(x[:, 1:]).log_softmax(-1), x[:, 0]
+        return model.slot_head(x[:, 1:], model.chunk.weight).log_softmax(-1), x[:, 0]

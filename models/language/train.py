@@ -2,8 +2,8 @@
 
 Examples:
     python -m models.language.train                  # everything; goes on after a stop
-    python -m models.language.train --from-trunk     # fine-tune the shipped trunk again, five folds
-    python -m models.language.train --from-trunk --folds 0     # without the five-fold figure
+    python -m models.language.train --from-trunk     # fine-tune the shipped trunk again, with folds
+    python -m models.language.train --from-trunk --folds 0     # without the folds' figures
     python -m models.language.train --evaluate-only  # measure the shipped weights again
 
 The trunk learns from a grammar, from the competition's generated commands and from a sentence
@@ -32,7 +32,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--folds", type=int, default=5, metavar="N", help="parts of the figure; 0 leaves it out"
+        "--folds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="parts, of commands and of forms; 0 leaves them out",
     )
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="processor threads")
     parser.add_argument("--output", type=Path, default=artifacts.FOLDER, metavar="FOLDER")

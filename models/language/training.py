@@ -19,6 +19,7 @@ from models.language.batching import Batch, Source, batches
 from models.language.corpus import pool
 from models.language.forms import MASK_ID, PAD_ID, VOCABULARY
 from models.language.settings import TrainConfig
+from models.language.swaps import swapped
 from models.language.teacher import WIDTH, Teacher
 from models.language.tiny_bert import NetworkConfig, TinyBert
 from models.language.words import WordTokenizer
@@ -130,18 +131,21 @@ def known_words(tokenizer: WordTokenizer) -> tuple[str, ...]:
     )
 
 
-def masked(forms: Tensor, config: TrainConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def masked(
+    forms: Tensor, config: TrainConfig, generator: torch.Generator, wholly: Tensor
+) -> tuple[Tensor, Tensor]:
     """A form as some step of its refinement sees it, and how much each slot counts.
 
-    A share of the forms is masked wholly, others to any degree; of what stays visible, a part is
-    wrong: replaced by what another form has there. Slots behind the end count little.
+    A share of the forms is masked wholly, as are those chosen, others to any degree; of what stays
+    visible, a part is wrong: replaced by what another form has there. Slots behind the end count
+    little.
     """
     count, slots = forms.shape
     used = (forms != PAD_ID).sum(1, keepdim=True) + 1  # with the first padding, which ends it
     degree = torch.rand(count, 1, generator=generator)
     whole = torch.rand(count, 1, generator=generator) < config.all_masked
     order = torch.rand(count, slots, generator=generator).argsort(1).argsort(1)
-    hide = whole | (order < (degree * (slots + 1)).floor())
+    hide = whole | wholly[:, None] | (order < (degree * (slots + 1)).floor())
     wrong = torch.rand(count, slots, generator=generator) < config.wrong
     others = forms[torch.randperm(count, generator=generator)]
     seen = torch.where(wrong, others, forms)
@@ -153,15 +157,20 @@ def masked(forms: Tensor, config: TrainConfig, generator: torch.Generator) -> tu
 
 def loss_of(pupil: Pupil, batch: Batch, config: TrainConfig, generator: torch.Generator) -> Tensor:
     """Forms from masked forms; and from [CLS] what the form holds and what the teacher says."""
-    seen, counts = masked(batch.forms, config, generator)
+    guessing = (batch.hidden > 0).any(1)
+    seen, counts = masked(batch.forms, config, generator, guessing)
     read = pupil.network(batch.tokens, seen, batch.real)
-    entropy = F.cross_entropy(
-        read.slot_logits.float().flatten(0, 1),
-        batch.forms.flatten(),
-        reduction="none",
-        label_smoothing=config.smoothing,
-    )
-    total = (entropy * counts.flatten()).sum() / counts.sum()
+    total = torch.zeros(())
+    for logits, weight in ((read.slot_logits, 1.0), (read.early_logits, config.early_weight)):
+        entropy = F.cross_entropy(
+            logits.float().flatten(0, 1),
+            batch.forms.flatten(),
+            reduction="none",
+            label_smoothing=config.smoothing,
+        )
+        total = total + weight * (entropy * counts.flatten()).sum() / counts.sum()
+    alike = F.cosine_similarity(read.early_meaning.float(), read.meaning.detach().float())
+    total = total + 0.2 * (1.0 - alike.mean())
     held = torch.zeros(len(seen), len(VOCABULARY)).scatter_(1, batch.forms, 1.0)
     bag = F.binary_cross_entropy_with_logits(pupil.bag(read.meaning).float(), held)
     total = total + config.bag_weight * 10.0 * bag
@@ -170,8 +179,8 @@ def loss_of(pupil: Pupil, batch: Batch, config: TrainConfig, generator: torch.Ge
         said = F.normalize(pupil.sentence(read.meaning[known]).float(), dim=-1)
         agreement = (said * batch.vectors[known]).sum(-1).mean()
         total = total + config.taught_weight * (1.0 - agreement)
-    asked = batch.hidden > 0
-    if bool(asked.any()):
+    if bool(guessing.any()):
+        asked = batch.hidden > 0
         logits = F.linear(read.words[asked], pupil.network.word.weight)
         guess = F.cross_entropy(logits.float(), batch.hidden[asked])
         total = total + config.word_weight * guess
@@ -313,9 +322,15 @@ def tuned(
     checkpoint: Path | None = None,
     watch: Callable[[int, float], None] | None = None,
 ) -> Pupil:
-    """The second training, from a copy of ``base``: mostly on what people said."""
+    """The second training, from a copy of ``base``: mostly on what people said, as they said it
+    and with what they meant exchanged (see :mod:`models.language.swaps`)."""
     torch.manual_seed(seed)
-    sources = [Source(paraphrased, 0.58), Source(generated, 0.07), Source(pairs, 0.35)]
+    sources = [
+        Source(paraphrased, 0.5),
+        Source(swapped(paraphrased, seed), 0.14),
+        Source(generated, 0.06),
+        Source(pairs, 0.3),
+    ]
     source = batches(sources, tokenizer, config.tune_batch, seed)
     return train(
         copy.deepcopy(base),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import language
+from benchmarks import language, language_rows
 from models.language.corpus import PARAPHRASED, PROBES, Example
 from sage.commands.cli import run_guarded
 from sage.irp.errors import ConfigError
@@ -51,7 +51,7 @@ def test_pairs_that_cannot_be_read_are_one_line(
 @pytest.mark.parametrize("seed", ["-1", "2147483648"])
 def test_a_seed_out_of_range_is_named(seed: str) -> None:
     with pytest.raises(ConfigError, match=r"--seed must lie in .*, got " + seed):
-        language.main(["--seed", seed])
+        language.main(["--folds", "5", "--seed", seed])
 
 
 @pytest.mark.parametrize("name", ["torch", "sklearn"])
@@ -63,7 +63,7 @@ def test_without_its_libraries_it_says_what_to_install(
         importlib.util, "find_spec", lambda wanted: None if wanted == name else real(wanted)
     )
     with pytest.raises(ConfigError, match=rf"needs {name}; run `pip install -e '\.\[train\]'`"):
-        language.main(["--quick"])
+        language.main(["--folds", "5", "--quick"])
 
 
 @dataclass(frozen=True)
@@ -121,3 +121,34 @@ def test_the_shipped_model_has_a_row_for_each_figure(tmp_path: Path) -> None:
     assert rows["saving_full"]["value"] > 1.5
     assert rows["masked_margin"]["baselines"]["words"] == 25
     assert rows["qa_exact"]["value"] >= 0.8
+
+
+@data
+def test_plain_it_has_a_row_for_each_figure_too(tmp_path: Path) -> None:
+    report = tmp_path / "rows.json"
+    assert language.main(["--quick", "--json", str(report)]) == 0
+    rows = {
+        row["id"].removeprefix("language."): row for row in json.loads(report.read_text())["rows"]
+    }
+    assert set(rows) == {
+        "exact", "exact_seen", "exact_unseen", "parse_ms_p95", "ece", "steps_median",
+        "saving_full", "saving_fixed", "masked_margin", "qa_exact",
+    }  # fmt: skip
+    assert rows["exact"]["value"] > rows["exact"]["baselines"]["svm_best"]
+
+
+@data
+def test_folds_of_other_commands_are_no_folds_of_these(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text(few(PROBES, 20))
+    with pytest.raises(ConfigError, match=r"the card's folds are of \d+ commands, .* holds 20"):
+        language.main(["--data", str(other)])
+
+
+def test_saving_counts_only_where_little_is_lost() -> None:
+    times = language_rows.Times((1.0, 1.0), (6.0, 6.0), (2.0, 2.0), 2)
+    by_step = np.array([0.7, 0.805, 0.81])
+    full, fixed = language_rows.saving_rows(times, 0.801, 0.81, by_step)
+    assert (full.value, fixed.value) == (6.0, 2.0)
+    full, fixed = language_rows.saving_rows(times, 0.79, 0.81, by_step)
+    assert (full.value, fixed.value) == (0.0, 0.0)

@@ -65,7 +65,7 @@ def test_a_recording_is_heard_and_understood(tmp_path: Path) -> None:
         (["--count", "0"], "--count must be at least 1, got 0"),
         (["--recogniser", "parrot"], "unknown recogniser 'parrot'"),
         (["."], "holds no recordings"),
-        (["go", "--max-steps", "17"], "max_steps 17 must be in"),
+        (["go", "--max-steps", "33"], "max_steps 33 must be in"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(args: list[str], told: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from models.language import artifacts, experiment, grammar, train, training  # n
 from models.language.batching import Source, batches  # noqa: E402
 from models.language.card import page  # noqa: E402
 from models.language.corpus import Example, folds, pairs_of, pool  # noqa: E402
-from models.language.export import load_trunk, serialised, trunk_bytes  # noqa: E402
+from models.language.export import load_network, load_trunk, serialised, trunk_bytes  # noqa: E402
 from models.language.forms import MASK_ID, SLOTS, encode, tokens_of  # noqa: E402
 from models.language.outside import outside  # noqa: E402
 from models.language.quantise import typical_inputs  # noqa: E402
@@ -39,13 +39,13 @@ TOKENIZER = WordTokenizer(build(["go", "to", "the", "stop", "now", "find"], []))
 
 def small() -> Pupil:
     torch.manual_seed(0)
-    return Pupil(TinyBert(NetworkConfig(words=TOKENIZER.size, layers=1)))
+    return Pupil(TinyBert(NetworkConfig(words=TOKENIZER.size, layers=2, lower=1)))
 
 
 def test_a_wholly_masked_form_shows_nothing_of_the_target() -> None:
     forms = torch.tensor([encode(tokens_of(form)) for _, form in PAIRS] * 200)
     generator = torch.Generator().manual_seed(0)
-    seen, counts = masked(forms, CONFIG, generator)
+    seen, counts = masked(forms, CONFIG, generator, torch.zeros(len(forms), dtype=torch.bool))
     hidden = seen == MASK_ID
     whole = hidden.all(1).float().mean()
     assert CONFIG.all_masked - 0.05 < whole < CONFIG.all_masked + 0.25
@@ -53,10 +53,12 @@ def test_a_wholly_masked_form_shows_nothing_of_the_target() -> None:
     agree = (shown == forms[~hidden]).float().mean()
     assert 0.8 < agree < 0.99, "a part of what is visible is wrong"
     assert (counts[hidden].mean() > counts[~hidden].mean()).item()
+    seen, _ = masked(forms, CONFIG, generator, torch.ones(len(forms), dtype=torch.bool))
+    assert (seen == MASK_ID).all(), "where words are to be guessed, the form would give them away"
 
 
 def test_batches_hold_what_was_asked_for() -> None:
-    source = batches([Source(PAIRS, 1.0)], TOKENIZER, 8, seed=0, noise=0.0, word_masking=0.0)
+    source = batches([Source(PAIRS, 1.0)], TOKENIZER, 8, seed=0, noise=0.0, masked_share=0.0)
     batch = next(source)
     assert batch.forms.shape == (8, SLOTS)
     assert batch.tokens.shape == batch.real.shape == batch.hidden.shape
@@ -64,6 +66,9 @@ def test_batches_hold_what_was_asked_for() -> None:
     assert batch.vectors.isnan().all()
     lengths = batch.real.sum(1)
     assert {int(n) for n in lengths} <= {4, 5, 6}
+    source = batches([Source(PAIRS, 1.0)], TOKENIZER, 8, seed=0, noise=0.0, masked_share=1.0)
+    hidden = next(source).hidden
+    assert (hidden > 0).any(1).all(), "at least one word of each command"
 
 
 def test_a_few_steps_lower_the_loss_and_the_average_is_what_comes_back() -> None:
@@ -101,59 +106,87 @@ def test_the_trunk_comes_back_but_for_rounding() -> None:
         load_trunk(b"nonsense")
 
 
-def exported(network: TinyBert, *, quantised: bool) -> OnnxRuntimeBackend:
+def exported(network: TinyBert, *, quantised: bool) -> list[OnnxRuntimeBackend]:
     typical = typical_inputs(PAIRS * 10, TOKENIZER) if quantised else ()
-    backend = OnnxRuntimeBackend(serialised(network, typical), "test.onnx")
-    backend.warm_up()
-    return backend
+    halves = []
+    for content, name in zip(serialised(network, typical), artifacts.NETWORK, strict=True):
+        halves.append(OnnxRuntimeBackend(content, name))
+        halves[-1].warm_up()
+    return halves
 
 
 @pytest.mark.parametrize(("quantised", "tolerance"), [(False, 0.02), (True, 0.5)])
 def test_what_is_exported_computes_the_same(quantised: bool, tolerance: float) -> None:
     network = small().network.eval()
-    backend = exported(network, quantised=quantised)
+    lower, upper = exported(network, quantised=quantised)
     for length in (3, 11):
         tokens = torch.randint(0, TOKENIZER.size, (1, length))
         slots = torch.full((1, SLOTS), MASK_ID)
         with torch.no_grad():
             wanted = network(tokens, slots)
-        got = backend.infer({"tokens": tokens.numpy(), "slots": slots.numpy()})
-        expected = wanted.slot_logits.log_softmax(-1).numpy()
-        assert np.abs(got["log_probs"] - expected).max() < tolerance
-        assert np.abs(got["meaning"] - wanted.meaning.numpy()).max() < tolerance
+        early = lower.infer({"tokens": tokens.numpy(), "slots": slots.numpy()})
+        late = upper.infer({"tokens": tokens.numpy(), "hidden": early["hidden"]})
+        for got, logits, meaning in (
+            (early, wanted.early_logits, wanted.early_meaning),
+            (late, wanted.slot_logits, wanted.meaning),
+        ):
+            expected = logits.log_softmax(-1).numpy()
+            assert np.abs(got["log_probs"] - expected).max() < tolerance
+            assert np.abs(got["meaning"] - meaning.numpy()).max() < tolerance
 
 
 @pytest.mark.parametrize(("quantised", "tolerance"), [(False, 1e-4), (True, 0.02)])
 def test_company_of_another_length_changes_nothing(quantised: bool, tolerance: float) -> None:
-    backend = exported(small().network.eval(), quantised=quantised)
+    lower, upper = exported(small().network.eval(), quantised=quantised)
     commands = [torch.randint(PAD_ID + 1, TOKENIZER.size, (n,)).numpy() for n in (3, 11, 7)]
     tokens = np.full((3, 11), PAD_ID, np.int64)
     for row, command in enumerate(commands):
         tokens[row, : len(command)] = command
     slots = np.full((3, SLOTS), MASK_ID, np.int64)
-    together = backend.infer({"tokens": tokens, "slots": slots})
+    together = lower.infer({"tokens": tokens, "slots": slots})
+    both = upper.infer({"tokens": tokens, "hidden": together["hidden"]})
     for row, command in enumerate(commands):
-        alone = backend.infer({"tokens": command[None], "slots": slots[:1]})
+        alone = lower.infer({"tokens": command[None], "slots": slots[:1]})
+        after = upper.infer({"tokens": command[None], "hidden": alone["hidden"]})
         for name in ("log_probs", "meaning"):
             assert np.abs(together[name][row] - alone[name][0]).max() < tolerance
+            assert np.abs(both[name][row] - after[name][0]).max() < tolerance
+
+
+def test_the_shipped_halves_are_a_network_again() -> None:
+    """And say the same as the graphs: what is measured on it holds for what runs."""
+    network = load_network(*(artifacts.load_file(name) for name in artifacts.NETWORK))
+    parser = artifacts.load_parser()
+    draft = parser.begin("bring me the apple from the kitchen")
+    tokens = torch.tensor([draft.tokens])
+    with torch.no_grad():
+        read = network(tokens, torch.full((1, SLOTS), MASK_ID))
+    for logits in (read.early_logits, read.slot_logits):
+        draft = parser.improve(draft)
+        assert draft.form == tuple(logits[0].argmax(-1).tolist())
+    with pytest.raises(ModelError, match="no halves of a language model"):
+        load_network(artifacts.load_file(artifacts.UPPER))
 
 
 def test_matrices_are_bytes_in_fixed_ranges_and_the_opset_stays() -> None:
-    proto = onnx.load_from_string(artifacts.load_file(artifacts.NETWORK))
-    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 17)]
-    kinds = Counter(node.op_type for node in proto.graph.node)
-    assert kinds["QuantizeLinear"] == 26
+    kinds: Counter[str] = Counter()
+    for name in artifacts.NETWORK:
+        proto = onnx.load_from_string(artifacts.load_file(name))
+        assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 17)]
+        kinds += Counter(node.op_type for node in proto.graph.node)
+        large = {
+            tensor.data_type
+            for tensor in proto.graph.initializer
+            if np.prod(tensor.dims) >= 4096 and "weight_float16" not in tensor.name
+        }
+        assert large <= {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16}
+    assert kinds["QuantizeLinear"] == 28  # four a layer, two a head
     assert not kinds["DynamicQuantizeLinear"]
-    large = {
-        tensor.data_type
-        for tensor in proto.graph.initializer
-        if np.prod(tensor.dims) >= 4096 and "weight_float16" not in tensor.name
-    }
-    assert large <= {onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16}
 
 
 def test_a_fold_never_learns_from_what_it_is_measured_on(monkeypatch) -> None:
-    examples = [Example(f"stop {n}", ("stop", str(n)), f"( form{n % 3} )") for n in range(30)]
+    forms = ["( stop )", "( return )", '( go " <room> " )']
+    examples = [Example(f"stop {n}", ("stop", str(n)), forms[n % 3]) for n in range(30)]
     learnt: list[list] = []
 
     def spy(base, config, tokenizer, paraphrased, *rest, **named):
@@ -170,6 +203,27 @@ def test_a_fold_never_learns_from_what_it_is_measured_on(monkeypatch) -> None:
         assert [examples.index(one) for one in tested] == folds(30, 3)[number].tolist()
         assert not {words for words, _ in pairs_of(tested)} & {words for words, _ in learnt[-1]}
         assert len(learnt[-1]) == 20
+        assert all(fold.seen)
+
+
+def test_a_fold_of_forms_never_learns_one_of_them(monkeypatch) -> None:
+    forms = ["( stop )", "( return )", '( go " <room> " )', '( go " <location> " )']
+    examples = [Example(f"stop {n}", ("stop", str(n)), forms[n % 4]) for n in range(32)]
+    learnt: list[list] = []
+
+    def spy(base, config, tokenizer, paraphrased, generated, *rest, **named):
+        learnt.append([*paraphrased, *generated])
+        return base
+
+    monkeypatch.setattr(training, "tuned", spy)
+    base = small().eval()
+    for number in range(2):
+        fold = experiment.run_fold(
+            number, examples, examples[:6], PAIRS, base, TOKENIZER, CONFIG, parts=2, by_form=True
+        )
+        tested = {one.example.form for one in fold.parses}
+        assert not tested & {form for _, form in learnt[-1]}
+        assert not any(fold.seen)
 
 
 def test_the_grammar_is_repeatable_and_different_by_seed() -> None:
@@ -233,8 +287,11 @@ def test_the_readable_card_is_the_one_that_the_data_gives() -> None:
     assert text == page(artifacts.load_card())
 
 
-def test_the_card_says_so_where_later_steps_raise_no_accuracy() -> None:
+def test_the_card_says_what_later_steps_are_worth() -> None:
     card = artifacts.load_card()
+    folds = card["folds"]
+    first = folds["all_exact_by_step"][0]
+    folds["all_exact"] = folds["all_exact_all_steps"] = first + 0.5 * folds["exact_sd"]
     assert "Later steps lower the energy but do not raise accuracy" in page(card)
-    card["folds"]["all_exact_all_steps"] = card["folds"]["all_exact_by_step"][0] + 0.1
+    folds["all_exact_all_steps"] = first + 0.1
     assert "Later steps raise accuracy" in page(card)

@@ -70,6 +70,23 @@ def test_keeps_the_contract(language: LanguagePlugin) -> None:
             ["apple", "kitchen"],
         ),
         (
+            "follow me please",
+            "( follow ( lambda $1 e ( person $1 ) ) )",
+            [],
+        ),
+        ("what time is it", '( say " <whattosay> " )', ["the time"]),
+        (
+            "could you lead Taylor to the kitchen",
+            '( guide ( lambda $1 e ( person $1 ) ( name $1 " <name> " ) ) " <room> " )',
+            ["Taylor", "kitchen"],
+        ),
+        ("may I ask you something", '( say ( answer " <question> " ) )', []),
+        (
+            "put it on the dining table",
+            '( put ( lambda $1 e ( is_a $1 " <object> " ) ) " <location> " )',
+            ["dining table"],
+        ),
+        (
             "take the cup from the couch and put it on the table the dining table",
             '( put ( lambda $1 e ( is_a $1 " <object> " ) ( at $1 " <location> " ) ) '
             '" <location> " )',
@@ -125,13 +142,14 @@ def test_energy_falls_from_the_first_step_to_the_last(language: LanguagePlugin) 
     for one in read_pairs(PROBES)[:60]:
         state = language.init_state(heard(one.text), {})
         energies = []
-        for _ in range(5):
+        for _ in range(10):
             state = language.project(language.step(state))
             energies.append(language.energy(state))
         curves.append(energies)
     means = np.mean(curves, 0)
     assert means[-1] <= means[0]
-    assert all(later <= earlier + 0.01 for earlier, later in pairwise(means))
+    passes = means[1::2]  # the first half of the next one has fewer layers to be sure with
+    assert all(later <= earlier + 0.02 for earlier, later in pairwise(passes))
 
 
 def test_an_easy_command_stops_at_once_because_it_is_certain(language: LanguagePlugin) -> None:
@@ -183,8 +201,24 @@ def test_together_each_command_is_read_as_alone(threads: int) -> None:
         assert one.outcome.result.form == alone.result.form
 
 
+def test_commands_at_different_halves_go_on_together(language: LanguagePlugin) -> None:
+    """One has read the first half of a pass, one the whole, one nothing yet."""
+    texts = ["bring me the apple from the kitchen table", "stop", "find the mug in the bedroom"]
+    states = []
+    for steps, text in enumerate(texts):
+        state = language.init_state(heard(text), {})
+        for _ in range(steps):
+            state = language.project(language.step(state))
+        states.append(state)
+    for one, together in zip(states, language.step_batch(states), strict=True):
+        alone = language.step(one)
+        assert together.form == alone.form
+        assert together.draft.energy == pytest.approx(alone.draft.energy, abs=0.02)
+        assert (together.draft.hidden is None) == (alone.draft.hidden is None)
+
+
 def test_a_batch_is_few_runs_of_the_network(language: LanguagePlugin, monkeypatch) -> None:
-    backend = language._parser.backend
+    backend = language._parser.lower
     sizes: list[int] = []
     infer = backend.infer
 
@@ -235,7 +269,7 @@ def test_anything_but_speech_is_refused(language: LanguagePlugin, observation: o
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"max_steps": 0}, r"max_steps 0 must be in \[1, 16\]"),
+        ({"max_steps": 0}, r"max_steps 0 must be in \[1, 32\]"),
         ({"stable_cosine": 0.0}, r"stable_cosine 0.0 must be in \(0, 1\]"),
         ({"certain_nats": -0.1}, r"certain_nats -0.1 must be in \[0, 10\]"),
         ({"threads": 65}, r"threads 65 must be in \[1, 64\]"),
@@ -248,4 +282,4 @@ def test_settings_are_checked(values: dict, message: str) -> None:
 
 def test_corrupt_weights_are_a_model_error() -> None:
     with pytest.raises(ModelError, match="restore it with"):
-        LanguagePlugin(weights=b"not a model")
+        LanguagePlugin(weights=(b"not a model", b"nor this"))

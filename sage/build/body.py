@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Protocol
 
 from memory import SightingMap
 from sage.clock import Clock
@@ -12,12 +14,27 @@ from sage.skills.intent import Intent
 from sage.skills.repertoire import skill_for
 from sage.skills.skills import Skill, tell_view
 from sage.skills.talking import Answers
-from sage.values import Pose, Scene
+from sage.values import Observation, Odometry, Pose, Scene
 from sage.worlds.static_map import StaticMap
 
 
+class Gripper(Protocol):
+    """A hand; points are in the robot's frame, metres: x forward, y to the left."""
+
+    def grasp(self, forward_m: float, left_m: float) -> None:
+        """Take the thing at that point."""
+        ...
+
+    def place(self, forward_m: float, left_m: float) -> None:
+        """Put what is held down there."""
+        ...
+
+
 class RobotBody:
-    """A robot with a map: what skills know of it (see :class:`sage.skills.body.Body`)."""
+    """A robot with a map: what skills know of it (see :class:`sage.skills.body.Body`).
+
+    ``gripper`` is None where it has no hand.
+    """
 
     def __init__(
         self, navigator: Navigator, start: Pose, sightings: SightingMap, clock: Clock
@@ -28,8 +45,17 @@ class RobotBody:
         self.scene: Scene | None = None
         self.voices: list[Callable[[str], None]] = []
         """Told whatever is said aloud."""
+        self.gripper: Gripper | None = None
         self._start = start
         self._clock = clock
+        self._closed_on_something = False
+        self._grasped = ""
+
+    def feed(self, observation: Observation) -> None:
+        """What the wheels, the gripper and the range sensor measure."""
+        self.navigator.feed(observation)
+        if isinstance(observation.data, Odometry):
+            self._closed_on_something = observation.data.holding
 
     @property
     def static_map(self) -> StaticMap:
@@ -62,6 +88,34 @@ class RobotBody:
         """Say something aloud."""
         for voice in self.voices:
             voice(text)
+
+    @property
+    def has_gripper(self) -> bool:
+        """Whether there is a hand to take things with."""
+        return self.gripper is not None
+
+    @property
+    def holding(self) -> str | None:
+        """What the gripper holds, by the name that it was grasped by; None where it is empty."""
+        return self._grasped if self._closed_on_something else None
+
+    def grasp(self, name: str, x_m: float, y_m: float) -> None:
+        """Begin to take the thing at a map point."""
+        assert self.gripper is not None
+        if self.holding is None:
+            self._grasped = name
+        self.gripper.grasp(*self._ahead(x_m, y_m))
+
+    def place(self, x_m: float, y_m: float) -> None:
+        """Begin to put what is held down at a map point."""
+        assert self.gripper is not None
+        self.gripper.place(*self._ahead(x_m, y_m))
+
+    def _ahead(self, x_m: float, y_m: float) -> tuple[float, float]:
+        """A map point in the robot's frame."""
+        pose = self.pose()
+        away_m, bearing = pose.distance_to(x_m, y_m), pose.bearing_to(x_m, y_m)
+        return away_m * math.cos(bearing), away_m * math.sin(bearing)
 
 
 class Bystander:

@@ -134,3 +134,21 @@ class Body(Protocol):
     def speak(self, text: str) -> None:
         """Say something aloud, where there is a voice; whoever stands near hears it."""
         ...
+
+    @property
+    def holding(self) -> str | None:
+        """What the gripper holds, by the name that it was grasped by; None where it is empty."""
+        ...
+
+    @property
+    def has_gripper(self) -> bool:
+        """Whether there is a hand to take things with."""
+        ...
+
+    def grasp(self, name: str, x_m: float, y_m: float) -> None:
+        """Begin to take the thing at a map point, which is within reach; stand still meanwhile."""
+        ...
+
+    def place(self, x_m: float, y_m: float) -> None:
+        """Begin to put what is held down at a map point; stand still meanwhile."""
+        ...

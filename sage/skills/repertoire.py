@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sage.skills.body import Body, Verdict
+from sage.skills.accompanying import follow, guide
+from sage.skills.body import Body
+from sage.skills.carrying import bring, put
 from sage.skills.counting import count
 from sage.skills.intent import Intent
 from sage.skills.skills import (
@@ -43,12 +45,17 @@ def skill_for(intent: Intent, body: Body, answers: Answers | None = None) -> Ski
         return say(body, intent.words or "", intent.person, room, location, answers=answers)
     if intent.kind == "answer":
         return answer(body, intent.words, intent.person, room, location, answers=answers)
-    if intent.kind == "stop":
-        return stand_still(body)
-    return _cannot(intent)
+    if intent.kind in ("bring", "put"):
+        return _carry(intent, body)
+    if intent.kind == "follow":
+        return follow(body, target, room, location, intent.to)
+    if intent.kind == "guide":
+        return guide(body, target, room, location, intent.to, intent.to_room)
+    return stand_still(body)
 
 
-def _cannot(intent: Intent) -> Skill:
-    """Say that this cannot be done."""
-    yield from ()
-    return Verdict(False, f"I cannot {intent.kind} anything")
+def _carry(intent: Intent, body: Body) -> Skill:
+    what, room, location = intent.target, intent.room, intent.location
+    if intent.kind == "put":
+        return put(body, what, room, location, intent.to or "", intent.to_room)
+    return bring(body, what, room, location, intent.to, intent.to_room, intent.person)

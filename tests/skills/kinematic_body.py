@@ -27,6 +27,7 @@ CAMERA = CameraModel(640, 480, 1.0)
 START = Pose(1.0, 1.0, 0.0)
 TICK_S = 0.1
 SPEED_M_S, TURN_RAD_S, SIGHT_M = 0.8, 2.0, 3.5
+REACH_M = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,10 @@ class KinematicBody:
         self.visited = ["living room"]
         self.orders: list[Order] = []
         self.spoken: list[str] = []
+        self.has_gripper = True
+        self.holding: str | None = None
+        self.tops: dict[str, tuple[float, float]] = {}
+        """Furniture that things can be put on; what was put down lies in ``things`` again."""
         self._pose = start
         self._ticks = 0
 
@@ -79,6 +84,26 @@ class KinematicBody:
 
     def speak(self, text: str) -> None:
         self.spoken.append(text)
+
+    def grasp(self, name: str, x_m: float, y_m: float) -> None:
+        """Take what is there, at once; REACH_M is as far as the arm goes."""
+        assert self.has_gripper
+        assert self._pose.distance_to(x_m, y_m) <= REACH_M, "out of reach"
+        if self.holding is not None:
+            return
+        for label, at in self.things.items():
+            if label not in self.tops and math.dist(at, (x_m, y_m)) < 0.35:
+                self.holding = label
+                del self.things[label]
+                return
+
+    def place(self, x_m: float, y_m: float) -> None:
+        """Put it down there, on a top within 0.5 m or on the floor."""
+        assert self.has_gripper
+        assert self.holding is not None, "nothing to put down"
+        assert self._pose.distance_to(x_m, y_m) <= REACH_M, "out of reach"
+        self.things[self.holding] = x_m, y_m
+        self.holding = None
 
     def pose(self) -> Pose:
         return self._pose

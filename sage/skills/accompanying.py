@@ -1,0 +1,255 @@
+"""Going with people: behind them, or before them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+
+from sage.ontology import ROOM_NAMES
+from sage.skills.body import Body, DriveTo, Hold, Order, Verdict
+from sage.skills.intent import PERSON
+from sage.skills.looking import Steps, drive, face, wait
+from sage.skills.skills import Skill, approach, come_back, find, go_to_room
+from sage.skills.watching import SEEN_WITHIN_S, Track, look_for
+from sage.values import wrap_angle
+
+_BEHIND_M = 1.1
+_NEAR_M = 1.5
+_WALKED_M = 0.7
+_SETS_OUT_S = 6.0
+_ASKED = 3
+_LOST_S = 25.0
+_ROOM_M = 1.3
+_STEP_BACK_M = 0.8
+_LEG_M = 3.0
+_WITH_M = 1.9
+_COMES_S = 8.0
+_TURN_RAD = 0.25
+
+
+def follow(
+    body: Body,
+    target: str = PERSON,
+    room: str | None = None,
+    location: str | None = None,
+    to: str | None = None,
+) -> Skill:
+    """Follow a person until they stand still, about a metre behind.
+
+    Args:
+        body: the robot.
+        target: a person's name, or any person.
+        room, location: where they are; None: anywhere.
+        to: the room to end in; None: wherever they stop.
+    """
+    who = "the person" if target == PERSON else target
+    track = yield from _met(body, target, room, location)
+    if isinstance(track, Verdict):
+        return track
+    goal = f" to the {to}" if to is not None else ""
+    for _ in range(_ASKED):
+        # From too near, the camera does not see them go, and they may not get past.
+        yield from _step_back(body, track)
+        body.speak(f"{_called(target)}please lead the way{goal}, I will follow you")
+        if (yield from _sets_out(body, track)):
+            break
+    else:
+        return Verdict(False, f"{who} did not walk, so there was nobody to follow")
+    if not (yield from _walk_behind(body, track)):
+        return Verdict(False, f"I lost {who} on the way")
+    there = body.static_map.room_at(track.x_m, track.y_m)
+    at = track.x_m, track.y_m
+    if to is not None and there is not None and there != to:
+        return Verdict(False, f"{who} stopped in the {there}, not in the {to}", at)
+    if there is not None and body.static_map.room_at(body.pose().x_m, body.pose().y_m) != there:
+        yield from _closer(body, track)
+    where = f" to the {there}" if there is not None else ""
+    return Verdict(True, f"I followed {who}{where}", at)
+
+
+def guide(
+    body: Body,
+    target: str = PERSON,
+    room: str | None = None,
+    location: str | None = None,
+    to: str | None = None,
+    to_room: str | None = None,
+) -> Skill:
+    """Lead a person to a place, looking back for them on the way.
+
+    Args:
+        body: the robot.
+        target: a person's name, or any person.
+        room, location: where they are; None: anywhere.
+        to: a room or a piece of furniture; None: where the robot started.
+        to_room: the room of that furniture, where it is told.
+    """
+    who = "the person" if target == PERSON else target
+    track = yield from _met(body, target, room, location)
+    if isinstance(track, Verdict):
+        return track
+    goal = "back to where I started" if to is None else f"to the {to}"
+    body.speak(f"{_called(target)}please follow me, I will guide you {goal}")
+    yield from wait(body, 0.5)
+    while True:
+        arrived = yield from _next_leg(body, _way_to(body, to, to_room))
+        if isinstance(arrived, Verdict) and not arrived.done:
+            return Verdict(False, f"{arrived.text}; {who} is with me on the way")
+        if not (yield from _comes_along(body, track, target)):
+            return Verdict(False, f"{who} did not follow me {goal}")
+        if isinstance(arrived, Verdict):
+            break
+    body.speak(f"{_called(target)}we are there")
+    yield from wait(body, 0.5)
+    return Verdict(True, f"I guided {who} {goal}", (track.x_m, track.y_m))
+
+
+def _called(target: str) -> str:
+    return "" if target == PERSON else f"{target}, "
+
+
+def _met(
+    body: Body, target: str, room: str | None, location: str | None
+) -> Generator[Order, None, Track | Verdict]:
+    """Find the person and face them; the verdict if there is nobody."""
+    if location is not None:
+        there = yield from approach(body, location, room)
+        if not there.done:
+            return there
+    found = yield from find(body, PERSON, room)
+    if not found.done or found.found_at is None:
+        who = "anybody" if target == PERSON else target
+        where = f" in the {room}" if room is not None else ""
+        return Verdict(False, f"I could not find {who}{where}")
+    yield from _turn_to(body, *found.found_at)
+    return Track(body, *found.found_at)
+
+
+def _turn_to(body: Body, x_m: float, y_m: float) -> Steps:
+    pose = body.pose()
+    return (yield from face(body, wrap_angle(pose.yaw_rad + pose.bearing_to(x_m, y_m))))
+
+
+def _sets_out(body: Body, track: Track) -> Steps:
+    """Wait until the person walks."""
+    began_s = body.now_s()
+    while body.now_s() - began_s < _SETS_OUT_S:
+        track.look()
+        if track.walked_m > _WALKED_M:
+            return True
+        yield _facing(body, track)
+    if track.unseen_s > SEEN_WITHIN_S:
+        pose = body.pose()
+        yaw = wrap_angle(pose.yaw_rad + pose.bearing_to(track.x_m, track.y_m))
+        return (yield from look_for(body, track, yaw)) and track.walked_m > _WALKED_M
+    return False
+
+
+def _step_back(body: Body, track: Track) -> Steps:
+    """Make room for somebody who stands close."""
+    pose = body.pose()
+    if pose.distance_to(track.x_m, track.y_m) > _ROOM_M:
+        return True
+    away = math.atan2(pose.y_m - track.y_m, pose.x_m - track.x_m)
+    x_m = pose.x_m + _STEP_BACK_M * math.cos(away)
+    y_m = pose.y_m + _STEP_BACK_M * math.sin(away)
+    point = body.reachable_near(x_m, y_m)
+    if point is not None:
+        yield from drive(body, *point, tolerance_m=0.2, limit_s=6.0)
+    return (yield from _turn_to(body, track.x_m, track.y_m))
+
+
+def _walk_behind(body: Body, track: Track) -> Steps:
+    """Keep behind the person until they stand; False where they were lost."""
+    while True:
+        track.look()
+        away_m = body.pose().distance_to(track.x_m, track.y_m)
+        if track.unseen_s > _LOST_S:
+            return False
+        if track.unseen_s > SEEN_WITHIN_S and away_m < _NEAR_M:
+            pose = body.pose()
+            yaw = wrap_angle(pose.yaw_rad + pose.bearing_to(track.x_m, track.y_m))
+            if not (yield from look_for(body, track, yaw)) and track.unseen_s > _LOST_S:
+                return False
+        elif away_m < _NEAR_M and track.still:
+            return True
+        else:
+            yield _behind(body, track)
+
+
+def _behind(body: Body, track: Track) -> Order:
+    """Drive to a metre behind the person; to where they were, if they are out of view."""
+    pose = body.pose()
+    away_m = pose.distance_to(track.x_m, track.y_m)
+    unseen = track.unseen_s > SEEN_WITHIN_S
+    if away_m <= _BEHIND_M and not unseen:
+        return _facing(body, track)
+    share = 1.0 if unseen else (away_m - _BEHIND_M) / away_m
+    x_m = pose.x_m + share * (track.x_m - pose.x_m)
+    y_m = pose.y_m + share * (track.y_m - pose.y_m)
+    return DriveTo(*(body.reachable_near(x_m, y_m) or (x_m, y_m)), 0.15)
+
+
+def _facing(body: Body, track: Track) -> Order:
+    """Stand, and turn to the person."""
+    pose = body.pose()
+    bearing = pose.bearing_to(track.x_m, track.y_m)
+    if abs(bearing) < _TURN_RAD:
+        return Hold()
+    return DriveTo(pose.x_m, pose.y_m, 0.3, wrap_angle(pose.yaw_rad + bearing))
+
+
+def _closer(body: Body, track: Track) -> Steps:
+    """Come into the room where the person stands."""
+    pose = body.pose()
+    away_m = max(pose.distance_to(track.x_m, track.y_m), 0.01)
+    share = max(away_m - 0.8, 0.0) / away_m
+    x_m = pose.x_m + share * (track.x_m - pose.x_m)
+    y_m = pose.y_m + share * (track.y_m - pose.y_m)
+    point = body.reachable_near(x_m, y_m) or (x_m, y_m)
+    return (yield from drive(body, *point, tolerance_m=0.15, limit_s=10.0))
+
+
+def _way_to(body: Body, to: str | None, to_room: str | None) -> Skill:
+    if to is None:
+        return come_back(body)
+    return go_to_room(body, to) if to in ROOM_NAMES else approach(body, to, to_room)
+
+
+def _next_leg(body: Body, way: Skill) -> Generator[Order, None, Verdict | None]:
+    """A part of the way, not longer than somebody behind can be lost on; the end's verdict."""
+    driven_m, before = 0.0, body.pose()
+    try:
+        while driven_m < _LEG_M:
+            try:
+                order = next(way)
+            except StopIteration as stop:
+                verdict: Verdict = stop.value
+                return verdict
+            yield order
+            here = body.pose()
+            driven_m += here.distance_to(before.x_m, before.y_m)
+            before = here
+    finally:
+        way.close()
+    return None
+
+
+def _comes_along(body: Body, track: Track, target: str) -> Steps:
+    """Turn round and wait until the person is near; call, and go back for them, if they do not."""
+    for call in range(_ASKED):
+        pose = body.pose()
+        bearing = pose.bearing_to(track.x_m, track.y_m)
+        if (yield from look_for(body, track, wrap_angle(pose.yaw_rad + bearing))):
+            began_s = body.now_s()
+            while body.now_s() - began_s < _COMES_S:
+                track.look()
+                if body.pose().distance_to(track.x_m, track.y_m) < _WITH_M:
+                    return True
+                yield _facing(body, track)
+        if call + 1 < _ASKED:
+            point = body.reachable_near(track.x_m, track.y_m)
+            if point is not None:
+                yield from drive(body, *point, tolerance_m=1.2, limit_s=15.0)
+            body.speak(f"{_called(target)}please follow me")
+    return False

@@ -137,7 +137,7 @@ def test_a_spoken_stop_ends_a_drive_and_is_remembered(trip: Trip) -> None:
     trip.go_on(3.0)
     speaker = trip.runtime.listening.loudspeaker
     assert speaker is not None
-    speaker.play(recording_for("please stop", "bruno").samples(), RATE_HZ)
+    speaker.play(recording_for("please stop", "otto").samples(), RATE_HZ)
     trip.until_idle(10.0)
     first, second = trip.agent.reports
     assert not first.verdict.done

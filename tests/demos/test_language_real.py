@@ -48,7 +48,7 @@ def test_a_form_is_unmasked_step_by_step(tmp_path: Path) -> None:
 
 
 def test_a_recording_is_heard_and_understood(tmp_path: Path) -> None:
-    recording = recording_for("come back")
+    recording = recording_for("come back", "colin")
     done = run(recording.path, "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f'{recording.path.name}: "come back"' in done.stdout

@@ -18,11 +18,13 @@ _NEAR_M = 1.5
 _WALKED_M = 0.7
 _SETS_OUT_S = 6.0
 _ASKED = 3
-_LOST_S = 25.0
+_LOST_S = 30.0
+_AT_M = 0.4
 _ROOM_M = 1.3
 _STEP_BACK_M = 0.8
 _LEG_M = 3.0
 _WITH_M = 1.9
+_FOLLOWS_M = 1.2
 _COMES_S = 8.0
 _TURN_RAD = 0.25
 
@@ -57,6 +59,13 @@ def follow(
         return Verdict(False, f"{who} did not walk, so there was nobody to follow")
     if not (yield from _walk_behind(body, track)):
         return Verdict(False, f"I lost {who} on the way")
+    for _ in range(_ASKED):
+        if to is None or body.static_map.room_at(track.x_m, track.y_m) in (to, None):
+            break
+        # They may stand only because the robot is in their way.
+        yield from _step_back(body, track)
+        if not (yield from _walk_behind(body, track)):
+            return Verdict(False, f"I lost {who} on the way")
     there = body.static_map.room_at(track.x_m, track.y_m)
     at = track.x_m, track.y_m
     if to is not None and there is not None and there != to:
@@ -166,7 +175,9 @@ def _walk_behind(body: Body, track: Track) -> Steps:
         away_m = body.pose().distance_to(track.x_m, track.y_m)
         if track.unseen_s > _LOST_S:
             return False
-        if track.unseen_s > SEEN_WITHIN_S and away_m < _NEAR_M:
+        if track.unseen_s > SEEN_WITHIN_S and (
+            away_m < _AT_M or track.unseen_s > _SETS_OUT_S  # from where they went, or nearly so
+        ):
             pose = body.pose()
             yaw = wrap_angle(pose.yaw_rad + pose.bearing_to(track.x_m, track.y_m))
             if not (yield from look_for(body, track, yaw)) and track.unseen_s > _LOST_S:
@@ -239,7 +250,9 @@ def _comes_along(body: Body, track: Track, target: str) -> Steps:
     """Turn round and wait until the person is near; call, and go back for them, if they do not."""
     for call in range(_ASKED):
         pose = body.pose()
-        bearing = pose.bearing_to(track.x_m, track.y_m)
+        back = track.x_m, track.y_m
+        bearing = pose.bearing_to(*back)
+        track.expect(*pose.point_at(bearing, min(pose.distance_to(*back), _FOLLOWS_M)))
         if (yield from look_for(body, track, wrap_angle(pose.yaw_rad + bearing))):
             began_s = body.now_s()
             while body.now_s() - began_s < _COMES_S:
@@ -248,8 +261,9 @@ def _comes_along(body: Body, track: Track, target: str) -> Steps:
                     return True
                 yield _facing(body, track)
         if call + 1 < _ASKED:
-            point = body.reachable_near(track.x_m, track.y_m)
-            if point is not None:
-                yield from drive(body, *point, tolerance_m=1.2, limit_s=15.0)
+            # Who stands very near is out of the camera's view.
             body.speak(f"{_called(target)}please follow me")
+            point = body.reachable_near(*pose.point_at(bearing + math.pi, _STEP_BACK_M))
+            if point is not None:
+                yield from drive(body, *point, tolerance_m=0.2, limit_s=6.0)
     return False

@@ -34,6 +34,7 @@ from sage.worlds.static_map import Room
 Skill: TypeAlias = Generator[Order, None, Verdict]
 
 _SURE_HITS = 5
+_WALL_M = 0.3
 _NOW_S = 3.0  # what was captured longer ago is no longer what is seen
 
 
@@ -111,10 +112,10 @@ def find(body: Body, name: str, room: str | None = None) -> Skill:
         rooms = [place for place in rooms if place.name == room]
         if not rooms:
             return Verdict(False, f"there is no {room} here")
-    for look in _searches(body, name, rooms, closely=True):
-        if body.sightings.best(name) is None:
+    for look in _searches(body, name, rooms, room, closely=True):
+        if _believed(body, name, room) is None:
             yield from look()
-        while (sighting := body.sightings.best(name)) is not None:
+        while (sighting := _believed(body, name, room)) is not None:
             thing, faced = yield from _looked_at(body, sighting)
             if thing is not None:
                 at = thing.x_m, thing.y_m
@@ -122,6 +123,23 @@ def find(body: Body, name: str, room: str | None = None) -> Skill:
             # Not there from near, nor from farther off: something else looked like it.
             body.sightings.forget(name, sighting.x_m, sighting.y_m, refuted=faced)
     return Verdict(False, f"I could not find the {name}")
+
+
+def _believed(body: Body, name: str, room: str | None) -> Sighting | None:
+    """The likeliest place of a thing; in a room, where only what is there is wanted."""
+    places = body.sightings.places(name)
+    if room is None:
+        return places[0] if places else None
+    inside = body.static_map.room(room)
+    return next((place for place in places if _within(inside, place)), None)
+
+
+def _within(room: Room, place: Sighting) -> bool:
+    """Whether a place is in a room, or as near to its wall as sight is exact."""
+    return (
+        room.x_min - _WALL_M < place.x_m < room.x_max + _WALL_M
+        and room.y_min - _WALL_M < place.y_m < room.y_max + _WALL_M
+    )
 
 
 def _looked_at(
@@ -138,14 +156,20 @@ def _looked_at(
         faced = faced or arrived
         gazes_s = body.now_s()
         yield from gaze(body, 4)
-        thing = body.sightings.best(sighting.label)
+        seen = body.sightings.places(sighting.label)
+        thing = next((place for place in seen if agree(place, sighting)), None)
         if thing is not None and thing.hits >= _SURE_HITS and thing.seen_s >= gazes_s - 0.5:
             return thing, True
     return None, faced
 
 
 def _searches(
-    body: Body, name: str, rooms: Iterable[Room], *, closely: bool = False
+    body: Body,
+    name: str,
+    rooms: Iterable[Room],
+    within: str | None = None,
+    *,
+    closely: bool = False,
 ) -> Generator[Callable[[], Steps], None, None]:
     """The looks that a search is made of, most promising first, each made when it is called.
 
@@ -153,7 +177,7 @@ def _searches(
     """
 
     def seen() -> bool:
-        return body.sightings.best(name) is not None
+        return _believed(body, name, within) is not None
 
     waiting = list(rooms)
     while waiting:

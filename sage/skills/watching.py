@@ -15,9 +15,12 @@ from sage.values import wrap_angle
 SEEN_WITHIN_S: Final = 1.5
 """Who was seen so recently is in view."""
 
-_GATE_M = 0.6
+_GATE_M = 0.5
 _WIDEST_M = 2.5
-_WALKS_M_S = 0.8
+_WALKS_M_S = 0.5
+_OTHER_M = 0.6
+_OTHER_HITS = 3
+_CONTINUOUS_S = 0.5
 _SHARE = 0.5
 _SPEED_SHARE = 0.2
 _FASTEST_M_S = 1.0
@@ -41,6 +44,8 @@ class Track:
         self._began_at = x_m, y_m
         self._read_s = -math.inf
         self._speed_m_s = 0.0, 0.0
+        self._others: list[list[float]] = []
+        """Other people, who stand about: x, y and how often they were seen there."""
         self._places: deque[tuple[float, float, float]] = deque(maxlen=_KEPT)
 
     def look(self) -> None:
@@ -60,7 +65,10 @@ class Track:
         on_s = min(unseen_s, SEEN_WITHIN_S)  # who is out of view longer may have turned
         x_m = self.x_m + on_s * self._speed_m_s[0]
         y_m = self.y_m + on_s * self._speed_m_s[1]
+        if unseen_s > _CONTINUOUS_S:
+            spots = [spot for spot in spots if not self._somebody_else(spot)]
         near = min(spots, key=lambda spot: math.dist(spot, (x_m, y_m)), default=None)
+        self._note_others([spot for spot in spots if spot != near], (x_m, y_m))
         if near is None or math.dist(near, (x_m, y_m)) > gate_m:
             return
         share = 1.0 if unseen_s > SEEN_WITHIN_S else _SHARE
@@ -68,6 +76,29 @@ class Track:
         self._move_on((x_m, y_m), unseen_s)
         self.seen_s = now_s
         self._places.append((now_s, self.x_m, self.y_m))
+
+    def expect(self, x_m: float, y_m: float) -> None:
+        """The person should be about here by now."""
+        self.x_m, self.y_m = x_m, y_m
+        self._speed_m_s = 0.0, 0.0
+        self._places.clear()
+
+    def _somebody_else(self, spot: tuple[float, float]) -> bool:
+        return any(
+            hits >= _OTHER_HITS and math.dist(spot, (x_m, y_m)) < _OTHER_M
+            for x_m, y_m, hits in self._others
+        )
+
+    def _note_others(self, spots: list[tuple[float, float]], here: tuple[float, float]) -> None:
+        for spot in spots:
+            if math.dist(spot, here) < 2 * _OTHER_M:
+                continue
+            for other in self._others:
+                if math.dist(spot, (other[0], other[1])) < _OTHER_M:
+                    other[2] += 1
+                    break
+            else:
+                self._others.append([*spot, 1])
 
     def _move_on(self, to: tuple[float, float], took_s: float) -> None:
         """Take a new place, and how quickly the person came there."""
@@ -101,10 +132,6 @@ class Track:
         half = len(places) // 2
         (x_m, y_m), (later_x_m, later_y_m) = _mean(places[:half]), _mean(places[half:])
         return math.hypot(later_x_m - x_m, later_y_m - y_m) < _STILL_M
-
-    def rest(self) -> None:
-        """Judge anew from now on whether the person stands still."""
-        self._places.clear()
 
     def _away_m(self, spot: tuple[float, float]) -> float:
         return math.hypot(spot[0] - self.x_m, spot[1] - self.y_m)

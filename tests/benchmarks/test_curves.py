@@ -167,7 +167,6 @@ def test_the_shipped_splits_share_no_sentence() -> None:
     )
     tested = frozenset[str]().union(*(one.sentences for one in test))
     kept = [one for one in train if tested.isdisjoint(one.sentences)]
-    assert len(kept) < len(train), "nothing that this could tell"
     shipped = recording.plugins["language"]
     for curves_of, inputs in ((shipped.train, kept), (shipped.test, test)):
         assert [curve.trivial for curve in curves_of] == pytest.approx(

@@ -24,7 +24,7 @@ ASKS: Final = 0.35
 """The chance of what the robot can only ask back about: did you mean one of these?"""
 
 # What a command without a name that it needs is worth.
-_UNNAMED: Final = 0.4
+_UNNAMED: Final = 0.6
 _REPLY: Final = re.compile(
     r"(?:yes|no|(?:the )?(?:first|second|third|fourth)(?: one)?)(?: please)?"
     r"|(?:no )?(?:the one )?(?:(?:in|on|at|from) )?(?:the )?(?P<name>.+?)(?: one)?(?: please)?"

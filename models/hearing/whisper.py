@@ -4,9 +4,9 @@ Not bound to a grammar, so that it follows people who paraphrase, restart and pa
 when the speaker pauses, not when the utterance has ended: where nothing follows, the words are
 there before the pause is long enough to be an end. The network reads as much time as there is
 sound, 8 s at least, and not always 30 s; where it then begins to repeat itself, as it does now and
-then without the silence that it was trained with, what is said once counts. Commands that it is
-told to have heard before, with the names of the home in them, say what is to be expected: a
-"hiding room" is the dining room.
+then without the silence that it was trained with, what is said once counts. Where it is not sure,
+or no command was understood, it reads once more and is told commands with the names of the home in
+them as if heard before: a "hiding room" is the dining room.
 A. Radford et al., "Robust speech recognition via large-scale weak supervision", 2022.
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,8 +35,10 @@ LONGEST_S: Final = 30.0
 """What one pass of the network takes; the rest of a longer utterance is not heard."""
 SHORTEST_S: Final = 0.1
 
-# Sets the style, and the words that would be misheard.
-_PROMPT: Final = (
+# Sets the style.
+_PROMPT: Final = " Robot, go to the living room. Find the pringles. Bring the coke to Robin."
+# The words that would be misheard; it also makes them heard where others were said.
+_HOME: Final = (
     " Go to the dining room. Find the towel in the corridor. Bring the tray to Hayden."
     " Put the bowl on the bookshelf. How many apples are there in the bathroom? Where is the mug?"
     " Locate the shampoo. Follow Jamie to the bedroom. Look for Jordan in the kitchen."
@@ -56,13 +58,17 @@ _ON: Final = 0.35
 _PAUSE_BLOCKS: Final = 2
 # Nobody says more words in a second of speech: the network repeats itself.
 _WORDS_PER_S: Final = 5.0
+_MOST_WORDS: Final = 6
 _TOKENS: Final = 8
 _TOKENS_PER_S: Final = 7.0
 _BEAM: Final = 5
 _MUCH_LESS_NATS: Final = 0.3
+# A reading with a mean log probability and a parser's chance above these is not doubted.
+_SURE_NATS: Final = -0.4
+_SURE: Final = 0.5
 # The parser's chance below which it is tried whether names were misheard; of how many hypotheses,
 # and how many texts each.
-_DOUBTED: Final = 0.4
+_DOUBTED: Final = 0.5
 _REPAIRED: Final = 3
 _REPAIRS: Final = 4
 _NOTHING: Final = Hypothesis("", 0.0)
@@ -72,12 +78,11 @@ _NOTHING: Final = Hypothesis("", 0.0)
 class _Read:
     """Words with the mean log probability of a token, the likeliest first; and what it was.
 
-    ``no_speech`` and ``english`` are chances in [0, 1].
+    ``no_speech`` is a chance in [0, 1].
     """
 
     likeliest: tuple[tuple[str, float], ...]
     no_speech: float
-    english: float
 
     @property
     def words(self) -> int:
@@ -137,16 +142,17 @@ class WhisperRecogniser:
                 self._model.hf_tokenizer, True, task="transcribe", language="en"
             )
             words = self._tokenizer
-            self._before: list[int] = [
-                *(words.sot_prev, *words.encode(_PROMPT)),
-                *(*words.sot_sequence, words.no_timestamps),
-            ]
+            begun = (*words.sot_sequence, words.no_timestamps)
+            self._before, self._at_home = (
+                [words.sot_prev, *words.encode(prompt), *begun] for prompt in (_PROMPT, _HOME)
+            )
         except Exception as error:  # CTranslate2 raises whatever its C++ does
             raise ModelError(
                 f"the Whisper model in {weights} cannot be loaded ({line(error)}); "
                 "remove that folder and install its weights anew"
             ) from error
-        self._read(np.zeros(RATE_HZ, np.float32), 1.0)  # the first one is slow
+        encoded, _ = self._encode(np.zeros(RATE_HZ, np.float32))
+        self._read(encoded, 1.0, self._at_home)  # the first one is slow
         prepare()
         self.begin()
 
@@ -219,30 +225,33 @@ class WhisperRecogniser:
             return
         samples = np.concatenate(self._heard)[: int(LONGEST_S * RATE_HZ)]
         voiced_s = (self._voiced * BLOCK_SAMPLES or len(samples)) / RATE_HZ
-        found = self._read(samples, voiced_s)
-        if found is None:
-            return
+        encoded, english = self._encode(samples)
+        found = self._read(encoded, voiced_s, self._before)
         text, log_probability, understood = self._likeliest(found)
-        if not text:
+        if log_probability < _SURE_NATS or understood < _SURE:
+            again = self._read(encoded, voiced_s, self._at_home)
+            other = self._likeliest(again, repair=True)
+            if other[2] > _DOUBTED and (understood <= _DOUBTED or other[1] > log_probability):
+                found, (text, log_probability, understood) = again, other
+        if not text or found.words > _MOST_WORDS + 2 * _WORDS_PER_S * voiced_s:
             return
-        self._signs = Signs(
-            log_probability, found.no_speech, found.english, understood, voiced_s, text
-        )
+        self._signs = Signs(log_probability, found.no_speech, english, understood, voiced_s, text)
         chance = self._belief.of(self._signs)
         self._found = Hypothesis(text, chance, understood > self._belief.complete)
 
-    def _likeliest(self, found: _Read) -> tuple[str, float, float]:
+    def _likeliest(self, found: _Read, *, repair: bool = False) -> tuple[str, float, float]:
         """The first words that are a command, unless they are much less likely than the first.
 
-        Where none is, names are put in for what sounds like them, at the price of a nat for all.
+        With their mean log probability and the parser's chance. With ``repair``, where none is,
+        names are put in for what sounds like them, at the price of a nat for all.
         """
         likely = {
             text: log_probability
-            for text, log_probability in reversed(found.likeliest)
+            for text, log_probability in found.likeliest
             if log_probability >= found.likeliest[0][1] - _MUCH_LESS_NATS
         }
         best = (*found.likeliest[0], 0.0)
-        for text, log_probability in reversed(likely.items()):
+        for text, log_probability in likely.items():
             understood = self._judge(text)
             if understood > _DOUBTED:
                 return text, log_probability, understood
@@ -250,7 +259,7 @@ class WhisperRecogniser:
                 best = (text, log_probability, understood)
         near = [
             (log_probability - far, text)
-            for heard, log_probability in list(reversed(likely.items()))[:_REPAIRED]
+            for heard, log_probability in [*likely.items()][: _REPAIRED * repair]
             for text, far in near_misses(heard)[:_REPAIRS]
         ]
         for log_probability, text in sorted(near, reverse=True):
@@ -259,54 +268,53 @@ class WhisperRecogniser:
                 return text, log_probability, understood
         return best
 
-    def _read(self, samples: Float32Array, voiced_s: float) -> _Read | None:
-        """What the network makes of them; None where it does nothing but repeat itself."""
-        most = 3.0 + _WORDS_PER_S * voiced_s
-        found = self._generate(samples, voiced_s)
-        if any(said_once(text) != text for text, _ in found.likeliest):
-            once = {
-                said_once(text): score - _REPEATED_NATS * (said_once(text) != text)
-                for text, score in reversed(found.likeliest)
-            }
-            found = replace(found, likeliest=tuple(reversed(once.items())))
-        return None if found.words > 2 * most else found
-
-    def _generate(self, samples: Float32Array, voiced_s: float) -> _Read:
+    def _encode(self, samples: Float32Array) -> tuple[Any, float]:
+        """What the network makes of the sound, and the chance that it is English."""
         from faster_whisper.audio import pad_or_trim
 
         try:
             features = self._model.feature_extractor(samples)
             context_s = min(max(_LEAST_S, len(samples) / RATE_HZ + _BEHIND_S), LONGEST_S)
-            encoded = self._model.encode(
-                pad_or_trim(features, int(context_s * _FRAMES_PER_S) // 2 * 2)
-            )
+            frames = int(context_s * _FRAMES_PER_S) // 2 * 2
+            encoded = self._model.encode(pad_or_trim(features, frames))
             english = 1.0
             if self._model.model.is_multilingual:
                 chances = dict(self._model.model.detect_language(encoded)[0])
                 english = float(chances.get("<|en|>", 0.0))
-            limit = _TOKENS + int(_TOKENS_PER_S * voiced_s)
+        except Exception as error:  # as above
+            raise ModelError(f"Whisper failed: {line(error)}") from error
+        return encoded, english
+
+    def _read(self, encoded: Any, voiced_s: float, before: list[int]) -> _Read:
+        """The words for it, each sentence once."""
+        limit = _TOKENS + int(_TOKENS_PER_S * voiced_s)
+        try:
             result = self._model.model.generate(
                 encoded,
-                [self._before],
+                [before],
                 beam_size=_BEAM,
                 num_hypotheses=_BEAM,
-                max_length=min(len(self._before) + limit, 448),
+                max_length=min(len(before) + limit, 448),
                 return_scores=True,
                 return_no_speech_prob=True,
             )[0]
-            likeliest = tuple(
+            heard = [
                 (plain_words(self._tokenizer.decode(tokens)), float(score))
                 for tokens, score in zip(result.sequences_ids, result.scores, strict=True)
-            )
+            ]
         except Exception as error:  # as above
             raise ModelError(f"Whisper failed: {line(error)}") from error
-        return _Read(likeliest, float(result.no_speech_prob), english)
+        once: dict[str, float] = {}
+        for text, score in heard:
+            plain = said_once(text)
+            once.setdefault(plain, score - _REPEATED_NATS * (plain != text))
+        return _Read(tuple(once.items()), float(result.no_speech_prob))
 
 
 def said_once(text: str) -> str:
     """Words without their repetition, where they are nothing but one sentence again and again."""
     words = text.split()
-    for count in range(_FEWEST_REPEATED, len(words) // 2 + 1):
+    for count in range(_FEWEST_REPEATED, 2 * len(words) // 3 + 1):  # the last may be cut
         if all(word == words[i % count] for i, word in enumerate(words)):
             return " ".join(words[:count])
     return text

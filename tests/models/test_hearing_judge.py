@@ -41,7 +41,7 @@ def test_all_else_is_not(judge: Judge, text: str) -> None:
 
 
 def test_what_lacks_a_name_is_doubted(judge: Judge) -> None:
-    assert 0.0 < judge("put the coke on the boat shelf") < 0.4
+    assert 0.0 < judge("put the coke on the boat shelf") < 0.5
 
 
 def test_what_can_only_be_asked_back_is_doubted(judge: Judge) -> None:

@@ -19,7 +19,7 @@ from models.hearing import (
     open_recogniser,
     weights,
 )
-from models.hearing.whisper import WhisperRecogniser, plain_words
+from models.hearing.whisper import WhisperRecogniser, plain_words, said_once
 from sage.hearing.recogniser import RATE_HZ, Hypothesis
 from sage.irp.errors import ConfigError, ModelError
 
@@ -394,3 +394,18 @@ def test_a_cache_that_cannot_be_written(network: type[Network], parts: Path) -> 
 )
 def test_plain_words(text: str, plain: str) -> None:
     assert plain_words(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "once"),
+    [
+        ("put the cup on the desk put the cup on the", "put the cup on the desk"),
+        ("find the mug find the mug find", "find the mug"),
+        ("go to the kitchen go to the bathroom", "go to the kitchen go to the bathroom"),
+        ("find the soap in the bath find the", "find the soap in the bath find the"),
+        ("stop stop", "stop stop"),
+        ("", ""),
+    ],
+)
+def test_sentences_are_said_once(text: str, once: str) -> None:
+    assert said_once(text) == once

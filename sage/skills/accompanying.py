@@ -15,6 +15,7 @@ from sage.values import wrap_angle
 
 _BEHIND_M = 1.1
 _NEAR_M = 1.5
+_STAYS_S = 4.0
 _WALKED_M = 0.7
 _SETS_OUT_S = 6.0
 _ASKED = 3
@@ -49,10 +50,11 @@ def follow(
     if isinstance(track, Verdict):
         return track
     goal = f" to the {to}" if to is not None else ""
+    request = f"{_called(target)}please lead the way{goal}, I will follow you"
     for _ in range(_ASKED):
         # From too near, the camera does not see them go, and they may not get past.
         yield from _step_back(body, track)
-        body.speak(f"{_called(target)}please lead the way{goal}, I will follow you")
+        body.speak(request)
         if (yield from _sets_out(body, track)):
             break
     else:
@@ -64,6 +66,7 @@ def follow(
             break
         # They may stand only because the robot is in their way.
         yield from _step_back(body, track)
+        body.speak(request)
         if not (yield from _walk_behind(body, track)):
             return Verdict(False, f"I lost {who} on the way")
     there = body.static_map.room_at(track.x_m, track.y_m)
@@ -163,42 +166,54 @@ def _step_back(body: Body, track: Track) -> Steps:
     x_m = pose.x_m + _STEP_BACK_M * math.cos(away)
     y_m = pose.y_m + _STEP_BACK_M * math.sin(away)
     point = body.reachable_near(x_m, y_m)
-    if point is not None:
+    # From another room nobody is heard.
+    room_at = body.static_map.room_at
+    if point is not None and room_at(*point) == room_at(track.x_m, track.y_m):
         yield from drive(body, *point, tolerance_m=0.2, limit_s=6.0)
     return (yield from _turn_to(body, track.x_m, track.y_m))
 
 
 def _walk_behind(body: Body, track: Track) -> Steps:
     """Keep behind the person until they stand; False where they were lost."""
+    near_s = body.now_s()
     while True:
         track.look()
-        away_m = body.pose().distance_to(track.x_m, track.y_m)
+        if body.pose().distance_to(track.x_m, track.y_m) > _NEAR_M:
+            near_s = body.now_s()  # who waits for the robot is not there yet
         if track.unseen_s > _LOST_S:
             return False
         if track.unseen_s > SEEN_WITHIN_S and (
-            away_m < _AT_M or track.unseen_s > _SETS_OUT_S  # from where they went, or nearly so
+            body.pose().distance_to(track.x_m, track.y_m) < _AT_M
+            or track.unseen_s > _SETS_OUT_S  # from where they went, or nearly so
         ):
             pose = body.pose()
             yaw = wrap_angle(pose.yaw_rad + pose.bearing_to(track.x_m, track.y_m))
-            if not (yield from look_for(body, track, yaw)) and track.unseen_s > _LOST_S:
-                return False
-        elif away_m < _NEAR_M and track.still:
+            if not (yield from look_for(body, track, yaw)):
+                if track.unseen_s > _LOST_S:
+                    return False
+                yield from drive(body, *_free(body, *track.onward), tolerance_m=0.3, limit_s=5.0)
+        elif body.now_s() - near_s > _STAYS_S and track.still:
             return True
         else:
             yield _behind(body, track)
 
 
 def _behind(body: Body, track: Track) -> Order:
-    """Drive to a metre behind the person; to where they were, if they are out of view."""
+    """Drive to a metre behind the person; to where they went, if they are out of view."""
     pose = body.pose()
-    away_m = pose.distance_to(track.x_m, track.y_m)
-    unseen = track.unseen_s > SEEN_WITHIN_S
-    if away_m <= _BEHIND_M and not unseen:
-        return _facing(body, track)
-    share = 1.0 if unseen else (away_m - _BEHIND_M) / away_m
-    x_m = pose.x_m + share * (track.x_m - pose.x_m)
-    y_m = pose.y_m + share * (track.y_m - pose.y_m)
-    return DriveTo(*(body.reachable_near(x_m, y_m) or (x_m, y_m)), 0.15)
+    x_m, y_m = track.x_m, track.y_m
+    if track.unseen_s <= SEEN_WITHIN_S:
+        away_m = pose.distance_to(track.x_m, track.y_m)
+        if away_m <= _BEHIND_M:
+            return _facing(body, track)
+        share = (away_m - _BEHIND_M) / away_m
+        x_m = pose.x_m + share * (track.x_m - pose.x_m)
+        y_m = pose.y_m + share * (track.y_m - pose.y_m)
+    return DriveTo(*_free(body, x_m, y_m), 0.15)
+
+
+def _free(body: Body, x_m: float, y_m: float) -> tuple[float, float]:
+    return body.reachable_near(x_m, y_m) or (x_m, y_m)
 
 
 def _facing(body: Body, track: Track) -> Order:

@@ -21,6 +21,7 @@ _WALKS_M_S = 0.5
 _OTHER_M = 0.6
 _OTHER_HITS = 3
 _CONTINUOUS_S = 0.5
+_ON_S = 2.0
 _SHARE = 0.5
 _SPEED_SHARE = 0.2
 _FASTEST_M_S = 1.0
@@ -116,6 +117,11 @@ class Track:
     def unseen_s(self) -> float:
         """Seconds since the person was seen last."""
         return self._body.now_s() - self.seen_s
+
+    @property
+    def onward(self) -> tuple[float, float]:
+        """Where the person will be in a moment, going on as they were seen to go."""
+        return self.x_m + _ON_S * self._speed_m_s[0], self.y_m + _ON_S * self._speed_m_s[1]
 
     @property
     def walked_m(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sage.ontology import ROOM_NAMES, object_entry
 from sage.skills.agent import Report
@@ -36,8 +36,9 @@ def judge(report: Report, truth: Truth, start: Pose | None) -> Judgement:
 
     Done means, by intent: ``go``: the robot's centre is in the room; ``approach``: it is within
     0.9 m of the piece's footprint in the same room, and faces it within 45 degrees; ``find``: the
-    place that it names is within 0.6 m of the object (of a person: one of them), and the robot is
-    within 2 m of it; ``count``: the number that it says is how many there are in the room, or on
+    place that it names is within 0.6 m of the object (of a person: one of them), which is in the
+    room that was named, if one was, and the robot is within 2 m of it;
+    ``count``: the number that it says is how many there are in the room, or on
     the piece of furniture; ``return``: it is within 0.5 m of where it started.
 
     Where something is to be moved, only things count that the robot has had in its gripper.
@@ -64,7 +65,7 @@ def judge(report: Report, truth: Truth, start: Pose | None) -> Judgement:
     if intent.kind == "approach":
         return _at_furniture(truth, intent.target or "")
     if intent.kind == "find":
-        return _found(report, truth, intent.target or "")
+        return _found(report, truth, intent.target or "", intent.room)
     if intent.kind == "count":
         return _counted(report, truth, intent)
     if intent.kind == "return":
@@ -105,12 +106,13 @@ def _at_furniture(truth: Truth, name: str) -> Judgement:
     )
 
 
-def _found(report: Report, truth: Truth, name: str) -> Judgement:
-    spots = [(thing.x_m, thing.y_m) for thing in truth.objects if thing.name == name]
+def _found(report: Report, truth: Truth, name: str, room: str | None) -> Judgement:
+    there: Sequence[ObjectTruth | PersonTruth] = [t for t in truth.objects if t.name == name]
     if name == PERSON:
-        spots = [(person.x_m, person.y_m) for person in truth.people]
+        there = truth.people
+    spots = [(thing.x_m, thing.y_m) for thing in there if room in (None, thing.room)]
     if not spots:
-        return False, f"there is no {name}"
+        return False, f"there is no {name}" + (f" in the {room}" if room else "")
     if report.verdict.found_at is None:
         return False, "no place was named"
     x_m, y_m = report.verdict.found_at

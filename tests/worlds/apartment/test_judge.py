@@ -68,6 +68,17 @@ def test_an_object_is_found_where_it_is_and_from_close_by() -> None:
     assert not agrees(report("find", "apple", (2.0, 1.2)), far)
 
 
+def test_what_is_in_another_room_is_not_what_was_asked_for() -> None:
+    for target, at in (("apple", (2.0, 1.2)), ("person", (1.5, 2.0))):
+        said = report("find", target, at)
+        there, elsewhere = (
+            replace(said, intent=Intent("find", target, "", room=room))
+            for room in ("kitchen", "bedroom")
+        )
+        assert agrees(there)
+        assert not agrees(elsewhere)
+
+
 def test_any_person_will_do() -> None:
     assert agrees(report("find", "person", (1.6, 2.1)))
 

@@ -263,6 +263,8 @@ def done(
         return False, "it did not ask which one"
     if command.kind == "remembered" and any(earlier.asked for earlier in reports):
         return False, "it asked again"
+    if command.kind == "stop" and not any(earlier.ended_by == "stop" for earlier in reports):
+        return False, "nothing ran that could be stopped"
     if command.kind == "describe":
         return _described(report.verdict.text, truth)
     right, why = judge(replace(report, intent=wanted), truth, start)

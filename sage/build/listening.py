@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sage.build.config import RunConfig
 from sage.clock import Clock
@@ -12,6 +12,7 @@ from sage.hearing.isolated import IsolatedRecogniser
 from sage.hearing.recogniser import Recogniser, VoiceActivity
 from sage.irp import ConfigError
 from sage.sensors import Source
+from sage.skills.agent import Report
 from sage.telemetry import Observer
 from sage.values import Observation
 
@@ -49,6 +50,7 @@ class Listening:
                 f"--mic {uri!r} is the apartment's microphone, and {config.camera!r} is not the "
                 "apartment; use mic:, file:PATH or none:"
             )
+        self._told = 0  # reports
         self.ears: Ears | None = None
         self.recogniser = ""
         """Who makes words of speech, by name; empty where nothing is heard."""
@@ -92,6 +94,16 @@ class Listening:
         """Lock-step: hear everything up to ``until_s``."""
         if self.ears is not None:
             self.microphone.pump(until_s)
+
+    def answer(self, reports: Sequence[Report]) -> None:
+        """Once a command was done, or asked back, what is said next does not continue it.
+
+        Args:
+            reports: all so far, the oldest first.
+        """
+        new, self._told = reports[self._told :], len(reports)
+        if self.ears is not None and any(report.verdict.done or report.asked for report in new):
+            self.ears.answered()
 
     def stop(self) -> None:
         """Hear nothing more; what is unfinished is delivered."""

@@ -278,6 +278,7 @@ class Runtime:
             understanding.agent = agent
         self.orchestrator.on_tick(agent.tick)
         self.orchestrator.on_tick(lambda: self.crediting.tick(agent.reports))
+        self.orchestrator.on_tick(lambda: self.listening.answer(agent.reports))
         return agent
 
     def _parse(self, text: str) -> Intent | Declined:

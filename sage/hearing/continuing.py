@@ -29,19 +29,23 @@ class Continuing:
         self._last: _Utterance | None = None
         self._before: _Utterance | None = None  # what the present one continues
         self._sound: list[Float32Array] = []
+        self._answered = False
 
     def begin(self) -> list[Float32Array]:
         """Somebody speaks: all sound of what that continues; nothing where it is new."""
+        self._heed()
         self._before, self._last = self._last, None
         self._sound = []
         return [] if self._before is None else self._before.sound
 
     def hear(self, samples: Float32Array) -> None:
         """The next sound of the present utterance."""
+        self._answered = False
         self._sound.append(samples)
 
     def wait(self, samples: Float32Array, now_s: float) -> None:
         """Sound in which nobody speaks."""
+        self._heed()
         if self._last is None:
             return
         self._last.sound.append(samples)
@@ -52,6 +56,15 @@ class Continuing:
     def forget(self) -> None:
         """What follows does not belong to what came before."""
         self._last = None
+
+    def answered(self) -> None:
+        """What was delivered last is dealt with; what is said from now on is new."""
+        self._answered = True
+
+    def _heed(self) -> None:
+        if self._answered:
+            self._answered = False
+            self._last = None
 
     def began_s(self, began_s: float) -> float:
         """When it all began, given when the present utterance did."""

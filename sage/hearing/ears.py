@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,7 +15,8 @@ from sage.hearing.continuing import Continuing
 from sage.hearing.counts import EarsCounts
 from sage.hearing.endpoint import EPS_S, EarsConfig, EndPointer
 from sage.hearing.guard import Guard
-from sage.hearing.recogniser import RATE_HZ, Hypothesis, Recogniser, VoiceActivity, checked
+from sage.hearing.recogniser import RATE_HZ, Recogniser, VoiceActivity
+from sage.hearing.tolerant import TolerantRecogniser
 from sage.irp.errors import ConfigError
 from sage.telemetry.events import Dropped, Event, Heard
 from sage.values import AudioBlock, Float32Array, Observation, Utterance
@@ -27,13 +26,8 @@ log = logging.getLogger(__name__)
 STOP_S = 1.0
 DRAIN_S = 0.5
 """How much of ``STOP_S`` may go into sound that was waiting."""
-LONGEST_BACKOFF_S = 60.0
 _COUNTED = ("blocks", "overflow_samples", "overflows", "utterances", "empty", "rejected")
-_NOTHING = Hypothesis("", 0.0)
 _ACTIVITY = "voice activity"
-_RECOGNISER = "the recogniser"
-
-_R = TypeVar("_R")
 
 
 class Ears:
@@ -46,7 +40,7 @@ class Ears:
     A short pause ends a whole command, and people pause within one. So speech that goes on soon
     after is heard together with what came before, by a recogniser that takes any words, and
     delivered again as a whole: an utterance that begins when the one before it began replaces it.
-    "Stop" is delivered alone.
+    "Stop" is delivered alone, and so is what is said after the robot has :meth:`answered`.
 
     In real time one thread listens, which also ends what nothing follows: a microphone that went
     away, a file at its end. With ``synchronous`` all is done inside ``take``, and ``flush`` ends
@@ -65,11 +59,11 @@ class Ears:
         synchronous: bool = False,
     ) -> None:
         self._vad = vad
-        self._recogniser = recogniser
         self._on_utterance = on_utterance
         self._guard = Guard(clock, on_event)
         self._clock = clock
         self._config = config or EarsConfig()
+        self._recogniser = TolerantRecogniser(recogniser, self._guard, clock, self._config)
         self._synchronous = synchronous
         self._block_samples = vad.block_samples
         block_s = self._block_samples / RATE_HZ
@@ -82,12 +76,7 @@ class Ears:
         self._continuing = Continuing(self._config)
         self._source = ""
         self._sequence = 0
-        self._resting = False  # the recogniser is left alone in this utterance
-        self._broken = False  # it has failed in this utterance
-        self._failed = 0  # utterances in a row
         self._deaf = 0  # blocks in a row in which voice activity failed
-        self._backoff_s = self._config.backoff_s
-        self._retry_s = -math.inf
         self._heard_samples = 0
         self._peak = 0.0
         self._counts = dict.fromkeys(_COUNTED, 0)
@@ -189,6 +178,13 @@ class Ears:
             self.flush()
         self._muted = muted
 
+    def answered(self) -> None:
+        """What was heard last is dealt with: who speaks from now on does not continue it.
+
+        May be called from any thread. Who speaks already goes on with what came before.
+        """
+        self._continuing.answered()
+
     def stop(self) -> None:
         """End within a second: hear what waits, deliver what is unfinished. May be repeated."""
         with self._lock:
@@ -232,7 +228,7 @@ class Ears:
 
     def _shut(self) -> None:
         self._break()
-        self._guard.call(_RECOGNISER, self._recogniser.close, None)
+        self._recogniser.close()
 
     def _drop_oldest(self) -> Observation | None:
         oldest = self._queue.popleft()
@@ -289,10 +285,9 @@ class Ears:
 
     def _begin(self) -> None:
         self._paused_text = None
-        self._resting = self._broken = self._clock.now_s() < self._retry_s
         before = np.concatenate(self._preroll) if self._preroll else None
         self._preroll.clear()
-        self._ask(self._recogniser.begin, None)
+        self._recogniser.begin()
         earlier = self._continuing.begin()
         if earlier:
             before = np.concatenate(earlier)
@@ -302,11 +297,11 @@ class Ears:
     def _feed(self, samples: Float32Array) -> None:
         if self._may_continue:
             self._continuing.hear(samples)
-        self._ask(lambda: self._recogniser.feed(samples), None)
+        self._recogniser.feed(samples)
 
     @property
     def _may_continue(self) -> bool:
-        return self._config.continue_s > 0 and getattr(self._recogniser, "any_words", False)
+        return self._config.continue_s > 0 and self._recogniser.any_words
 
     def _is_over(self, now_s: float) -> bool:
         config, pointer = self._config, self._pointer
@@ -316,9 +311,9 @@ class Ears:
         if not pointer.silent(now_s, 0.5 * config.pause_complete_s):
             self._paused_text = None
             return False
-        if self._broken:
+        if self._recogniser.broken:
             return False
-        partial = self._ask(lambda: checked(self._recogniser.partial()), _NOTHING)
+        partial = self._recogniser.partial()
         before, self._paused_text = self._paused_text, partial.text
         return (
             pointer.silent(now_s, config.pause_complete_s)
@@ -340,9 +335,7 @@ class Ears:
     def _end(self) -> None:
         pointer = self._pointer
         pointer.end()
-        hypothesis = self._ask(lambda: checked(self._recogniser.finish()), _NOTHING)
-        if not self._resting:
-            self._settle_health()
+        hypothesis = self._recogniser.finish()
         whole = self._continuing.end(hypothesis.text, pointer.began_s)
         if pointer.too_short or whole is None:
             self._counts["rejected"] += 1
@@ -372,29 +365,3 @@ class Ears:
             )
         )
         self._guard.call("the consumer of utterances", lambda: self._on_utterance(heard), None)
-
-    # What can fail
-
-    def _ask(self, call: Callable[[], _R], otherwise: _R) -> _R:
-        """Ask the recogniser, unless it has failed in this utterance already."""
-        if self._broken:
-            return otherwise
-        answer = self._guard.call(_RECOGNISER, lambda: (call(),), None)
-        self._broken = answer is None
-        return otherwise if answer is None else answer[0]
-
-    def _settle_health(self) -> None:
-        """After an utterance that the recogniser was asked about."""
-        if not self._broken:
-            self._failed = 0
-            self._backoff_s = self._config.backoff_s
-            self._guard.works(_RECOGNISER)
-            return
-        with contextlib.suppress(Exception):  # leave no utterance open in it
-            self._recogniser.finish()
-        self._failed += 1
-        if self._failed < self._config.failures:
-            return
-        self._retry_s = self._clock.now_s() + self._backoff_s
-        self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
-        self._guard.out_of_order(_RECOGNISER, f"{self._failed} utterances in a row")

@@ -90,6 +90,7 @@ class Dialogue:
         self._answer_within_s = answer_within_s
         self._most = most
         self._asked: _Asked | None = None
+        self._open: _Asked | None = None  # what the words that are being read may answer
         self._done: _Done | None = None
         self._learned: OrderedDict[str, Intent] = OrderedDict(learned or {})
         self._on_learned = on_learned
@@ -98,12 +99,18 @@ class Dialogue:
         """What a text means in this conversation; None where it stands for itself."""
         words = _plain(text)
         asked, self._asked = self._asked, None
+        self._open = None
         if len(text) > MAX_COMMAND_CHARS:
             return None
         if asked is not None and now_s - asked.asked_s <= self._answer_within_s:
             chosen = _chosen(words, asked.options)
             if chosen is not None:
                 return Reply(replace(chosen, text=text), asked.about)
+            # Who paused goes on: "go to the washing", "machine".
+            whole = parse(f"{asked.about} {words}")
+            if isinstance(whole, Intent) and isinstance(parse(words), Declined):
+                return Reply(replace(whole, text=text), whole.text)
+            self._open = asked
         if words in self._learned:
             self._learned.move_to_end(words)
             return Reply(replace(self._learned[words], text=text), text)
@@ -121,7 +128,13 @@ class Dialogue:
         self._asked = _Asked(about, tuple(options), now_s) if options else None
 
     def understood(self, number: int, intent: Intent, reply: Reply | None = None) -> None:
-        """A command was understood: because of a reply, or by itself."""
+        """A command was understood: because of a reply, or by itself.
+
+        Who is asked back and says the whole command anew, has answered too.
+        """
+        asked, self._open = self._open, None
+        if reply is None and asked is not None and intent.phrase in _phrases(asked.options):
+            reply = Reply(intent, asked.about)
         about = intent.text if reply is None else reply.about
         self._done = None if intent.kind == "stop" else _Done(number, about, intent)
         # Words that say plainly what they mean are no other command's name, though a speaker
@@ -137,6 +150,10 @@ class Dialogue:
 def _plain(text: str) -> str:
     """Lower-case words without punctuation."""
     return " ".join(re.findall(r"[\w']+", text.casefold()))
+
+
+def _phrases(options: Sequence[Intent]) -> list[str]:
+    return [option.phrase for option in options]
 
 
 def _named(words: str) -> Named | None:

@@ -16,9 +16,13 @@ GO, FIND = sound(0.96), sound(0.64)
 
 
 def said(
-    answers: list[str], *parts: Float32Array, any_words: bool = True, **config: Any
+    answers: list[str],
+    *parts: Float32Array,
+    any_words: bool = True,
+    answered: bool = False,
+    **config: Any,
 ) -> tuple[list[Utterance], ScriptedRecogniser, Ears]:
-    """What is delivered; every utterance is a whole command."""
+    """What is delivered; every utterance is a whole command, and answered at once or not."""
     clock = VirtualClock()
     recogniser = ScriptedRecogniser(*answers, complete=True)
     recogniser.any_words = any_words
@@ -26,7 +30,7 @@ def said(
     ears = Ears(
         LoudIsSpeech(),
         recogniser,
-        lambda observation: got.append(observation.data),
+        lambda observation: (got.append(observation.data), answered and ears.answered()),
         clock=clock,
         config=EarsConfig(**config),
         synchronous=True,
@@ -54,6 +58,36 @@ def test_who_goes_on_is_heard_as_a_whole() -> None:
     assert np.count_nonzero(np.abs(second) > 0.4) == pytest.approx(
         np.count_nonzero(np.abs(GO) > 0.4) + np.count_nonzero(np.abs(FIND) > 0.4), rel=0.01
     )
+
+
+def test_what_is_said_after_an_answer_is_new() -> None:
+    got, recogniser, _ = said(
+        ["go to the sink", "the one in the kitchen"], GO, silence(0.64), FIND, answered=True
+    )
+    assert [item.text for item in got] == ["go to the sink", "the one in the kitchen"]
+    assert got[1].began_s == pytest.approx(0.32 + 0.96 + 0.64)
+    assert len(recogniser.heard[1]) < len(recogniser.heard[0])
+
+
+def test_an_answer_that_comes_while_somebody_speaks_is_none_to_that() -> None:
+    clock = VirtualClock()
+    recogniser = ScriptedRecogniser("go to", "go to the sink", "find", complete=True)
+    recogniser.any_words = True
+    got: list[Utterance] = []
+    ears = Ears(
+        LoudIsSpeech(),
+        recogniser,
+        lambda observation: got.append(observation.data),
+        clock=clock,
+        synchronous=True,
+    )
+    parts = [silence(0.32), GO, silence(0.64), GO, silence(0.64), FIND, silence(1.6)]
+    for block in blocks(np.concatenate(parts)):
+        clock.advance_to(block.captured_s)
+        ears.take(block)
+        if len(got) == 1 and ears.speaking:
+            ears.answered()
+    assert len({item.began_s for item in got}) == 1
 
 
 def test_it_goes_on_more_than_once() -> None:

@@ -69,6 +69,7 @@ def talk() -> Talk:
         ("guide Robin", "the bathroom", "guide Robin to the bathroom"),
         ("bring me the aple", "yes", "bring me the apple"),
         ("find a drink", "the coke", "find the coke"),
+        ("go to the washing", "machine", "go to the washing machine"),
     ],
 )
 def test_an_answer_to_its_question_is_carried_out(
@@ -88,6 +89,29 @@ def test_what_was_asked_once_is_understood_at_once(talk: Talk) -> None:
     talk.say("Go to the sink!")
     assert talk.doing == "go to the sink in the bathroom"
     assert talk.parsed == ["go to the sink"]
+
+
+def test_a_whole_command_that_was_suggested_is_an_answer() -> None:
+    dialogue, sink = Dialogue(), "go to the sink in the kitchen"
+    dialogue.asked("go to the sink", [sink, "go to the sink in the bathroom"], 0.0)
+    assert dialogue.reply("roll along to where dishes get done", 1.0) is None
+    meant = parse(sink)
+    assert isinstance(meant, Intent)
+    dialogue.understood(1, meant)
+    learned = dialogue.reply("go to the sink", 2.0)
+    assert learned is not None
+    assert isinstance(learned.answer, Intent)
+    assert learned.answer.phrase == sink
+
+
+def test_another_command_is_no_answer() -> None:
+    dialogue = Dialogue()
+    dialogue.asked("go to the sink", ["go to the sink in the kitchen"], 0.0)
+    assert dialogue.reply("roll along to where one sleeps", 1.0) is None
+    meant = parse("go to the bed")
+    assert isinstance(meant, Intent)
+    dialogue.understood(1, meant)
+    assert dialogue.reply("go to the sink", 2.0) is None
 
 
 def test_a_correction_takes_the_place_of_what_runs(talk: Talk) -> None:

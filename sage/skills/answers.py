@@ -6,6 +6,7 @@ Whoever reads commands, by rule or by a learned parser, answers through these, i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sage.irp.errors import ConfigError
 from sage.ontology import (
@@ -44,7 +45,7 @@ def meant(named: Named, room: str | None, text: str) -> Intent | Declined:
         return Intent("go", name, text)
     if named.sort == "somebody":
         reason = f"people are not told apart, so {name!r} cannot be looked for"
-        return declined(text, reason, uses([named], [room]))
+        return replace(declined(text, reason, uses([named], [room])), asks="find")
     if named.sort == "category":
         return declined(text, f"{name!r} is a whole category", uses([named], [room]))
     if name not in VISION_CLASSES:

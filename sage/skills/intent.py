@@ -282,11 +282,13 @@ class Declined:
         text: the words as they were said.
         reason: one sentence for the speaker.
         suggestions: commands that would be understood, the likeliest first; may be empty.
+        asks: what plain words ask for, where nothing in them was guessed; None elsewhere.
     """
 
     text: str
     reason: str
     suggestions: tuple[str, ...] = ()
+    asks: IntentKind | None = None
 
     @property
     def answer(self) -> str:

@@ -56,8 +56,8 @@ def together(meaning: Meaning, plain: Intent | Declined, *, sure: float = SURE) 
     """What to do about a command that language and the plain words have both read.
 
     Language comes first where it is sure and knows something to do; what it does not know, and
-    plain words say, is done all the same. Of two refusals the one that can suggest something is
-    told.
+    plain words say, is done all the same. Where those ask plainly for what cannot be done, nothing
+    else is. Of two refusals the one that can suggest something is told.
 
     Args:
         meaning: what language makes of the words.
@@ -66,7 +66,8 @@ def together(meaning: Meaning, plain: Intent | Declined, *, sure: float = SURE) 
     """
     best = interpret(meaning, sure=sure)
     if isinstance(best, Intent):
-        return best
+        other = isinstance(plain, Declined) and plain.asks not in (None, best.kind)
+        return plain if other else best
     if isinstance(plain, Intent):
         return plain
     return best if best.suggestions and not plain.suggestions else plain

@@ -282,6 +282,14 @@ def test_language_comes_first_and_plain_words_where_it_knows_nothing() -> None:
     assert together(meaning(UNKNOWN), refused) is refused
 
 
+def test_what_plain_words_ask_for_in_vain_is_not_taken_for_another_deed() -> None:
+    follow = meaning(FOLLOW, name="Taylor")
+    assert isinstance(together(follow, parse("follow taylor")), Intent)
+    answer = together(follow, parse("find taylor"))
+    assert isinstance(answer, Declined)
+    assert "told apart" in answer.reason
+
+
 def test_stop_is_obeyed_even_when_it_is_not_sure() -> None:
     answer = interpret(meaning("( stop )", 0.1))
     assert isinstance(answer, Intent)

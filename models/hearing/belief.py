@@ -2,8 +2,8 @@
 
 Whisper makes words of anything. Whether they are a command is told by how likely its tokens are,
 how likely it was speech, how many words there are for the speech, and by what the parser thinks of
-them: of sentences of other domains it says that it does not know. What is hardly English is
-believed less.
+them: of sentences of other domains it says that it does not know. Words that no command holds, and
+those that Whisper was told as an example, are believed less; so is what is hardly English.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 
 from sage.irp.errors import ModelError
 
-FEATURES: Final = ("token", "speech", "parse", "words_per_s", "brevity")
+FEATURES: Final = (
+    "token", "speech", "parse", "words_per_s", "brevity", "unknown", "prompted"
+)  # fmt: skip
 """What the belief is computed from; see :meth:`Signs.features`."""
 
 # An accent makes English unlikely, to one in twenty; another language makes it less so.
@@ -34,6 +36,8 @@ class Signs:
         understood: the parser's chance that it read a command rightly; 0 of what is none.
         voiced_s: how much of it was speech.
         text: the words.
+        unknown: how many of them no command holds.
+        prompted: whether Whisper was told just these as an example, and may only repeat them.
     """
 
     log_probability: float
@@ -42,6 +46,8 @@ class Signs:
     understood: float
     voiced_s: float
     text: str
+    unknown: int = 0
+    prompted: bool = False
 
     @property
     def features(self) -> tuple[float, ...]:
@@ -53,6 +59,8 @@ class Signs:
             _logit(self.understood),
             min(words / max(self.voiced_s, 0.1), 10.0),
             1.0 / max(words, 1),
+            float(min(self.unknown, 5)),
+            float(self.prompted),
         )
 
 

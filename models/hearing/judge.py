@@ -83,8 +83,7 @@ def _plain(text: str) -> float:
         return PLAIN
     try:
         read, before = parse(text), parse(_BEFORE)
-        if answer(text) is not None:
-            return PLAIN
+        asked = ASKS if answer(text) is not None else 0.0
     except SageError:
         return 0.0
     if isinstance(read, Intent) and read.kind != "stop":
@@ -95,4 +94,4 @@ def _plain(text: str) -> float:
     corrected = talk.reply(text, 0.0)
     if corrected is not None and isinstance(corrected.answer, Intent):
         return PLAIN
-    return ASKS if isinstance(read, Declined) and read.suggestions else 0.0
+    return ASKS if isinstance(read, Declined) and read.suggestions else asked

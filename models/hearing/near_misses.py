@@ -49,13 +49,18 @@ def near_misses(text: str, farthest: float = FARTHEST) -> list[tuple[str, float]
     The number beside each is how far the sounds differ, as a share of the phones replaced. Empty
     where nothing sounds like a name, or PocketSphinx's dictionary is missing.
     """
-    if sum(word not in _grammar() for word in text.split()) > _MOST_UNKNOWN:
+    if unknown_words(text) > _MOST_UNKNOWN:
         return []
     found = dict(_replaced(text.split(), farthest))
     for once, far in sorted(found.items(), key=lambda item: item[1])[:_BEGINNINGS]:
         for twice, more in _replaced(once.split(), farthest):
             found.setdefault(twice, far + more)
     return sorted(found.items(), key=lambda item: item[1])
+
+
+def unknown_words(text: str) -> int:
+    """How many of the words no command holds."""
+    return sum(word not in _grammar() for word in text.split())
 
 
 def distance(heard: Phones, meant: Phones) -> float:

@@ -25,7 +25,7 @@ from models.hearing.activity import BLOCK_SAMPLES, SileroActivity
 from models.hearing.artifacts import load_card
 from models.hearing.belief import Belief, Signs, belief_from
 from models.hearing.judge import Judge, shipped_judge
-from models.hearing.near_misses import near_misses, prepare
+from models.hearing.near_misses import near_misses, prepare, unknown_words
 from models.hearing.weights import LIBRARY, WEIGHTS, checked_folder, line, shipped_folder
 from sage.hearing.recogniser import RATE_HZ, Hypothesis
 from sage.irp.errors import ConfigError, ModelError
@@ -235,7 +235,16 @@ class WhisperRecogniser:
                 found, (text, log_probability, understood) = again, other
         if not text or found.words > _MOST_WORDS + 2 * _WORDS_PER_S * voiced_s:
             return
-        self._signs = Signs(log_probability, found.no_speech, english, understood, voiced_s, text)
+        self._signs = Signs(
+            log_probability,
+            found.no_speech,
+            english,
+            understood,
+            voiced_s,
+            text,
+            unknown_words(text),
+            f" {text} " in f" {plain_words(_PROMPT)} ",
+        )
         chance = self._belief.of(self._signs)
         self._found = Hypothesis(text, chance, understood > self._belief.complete)
 

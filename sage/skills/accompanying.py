@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from sage.ontology import ROOM_NAMES
-from sage.skills.body import Body, DriveTo, Hold, Order, Verdict
+from sage.skills.body import Body, DriveTo, Hold, Order, Sighting, Verdict
 from sage.skills.intent import PERSON
-from sage.skills.looking import Steps, drive, face, wait
+from sage.skills.looking import Steps, drive, face, go_and_face, wait
 from sage.skills.skills import Skill, approach, come_back, find, go_to_room
 from sage.skills.watching import SEEN_WITHIN_S, Track, look_for
 from sage.values import wrap_angle
@@ -28,6 +28,9 @@ _WITH_M = 1.9
 _FOLLOWS_M = 1.2
 _COMES_S = 8.0
 _TURN_RAD = 0.25
+_FIRST_LEG_M = 3.5
+_ELSEWHERE_M = 2.0
+_UNHEEDED = "so there was nobody to go with"
 
 
 def follow(
@@ -45,10 +48,18 @@ def follow(
         room, location: where they are; None: anywhere.
         to: the room to end in; None: wherever they stop.
     """
+    return (
+        yield from _whoever_heeds(
+            body, target, room, location, lambda track: _follow(body, track, target, to)
+        )
+    )
+
+
+def _follow(
+    body: Body, track: Track, target: str, to: str | None
+) -> Generator[Order, None, Verdict]:
+    """Ask this person to lead the way, and walk behind."""
     who = "the person" if target == PERSON else target
-    track = yield from _met(body, target, room, location)
-    if isinstance(track, Verdict):
-        return track
     goal = f" to the {to}" if to is not None else ""
     request = f"{_called(target)}please lead the way{goal}, I will follow you"
     for _ in range(_ASKED):
@@ -58,7 +69,7 @@ def follow(
         if (yield from _sets_out(body, track)):
             break
     else:
-        return Verdict(False, f"{who} did not walk, so there was nobody to follow")
+        return Verdict(False, f"{who} did not walk, {_UNHEEDED}")
     if not (yield from _walk_behind(body, track)):
         return Verdict(False, f"I lost {who} on the way")
     for _ in range(_ASKED):
@@ -96,11 +107,20 @@ def guide(
         to: a room or a piece of furniture; None: where the robot started.
         to_room: the room of that furniture, where it is told.
     """
+    return (
+        yield from _whoever_heeds(
+            body, target, room, location, lambda track: _guide(body, track, target, to, to_room)
+        )
+    )
+
+
+def _guide(
+    body: Body, track: Track, target: str, to: str | None, to_room: str | None
+) -> Generator[Order, None, Verdict]:
+    """Ask this person to come along, and go before them."""
     who = "the person" if target == PERSON else target
-    track = yield from _met(body, target, room, location)
-    if isinstance(track, Verdict):
-        return track
     goal = "back to where I started" if to is None else f"to the {to}"
+    began = body.pose()
     body.speak(f"{_called(target)}please follow me, I will guide you {goal}")
     yield from wait(body, 0.5)
     while True:
@@ -108,7 +128,9 @@ def guide(
         if isinstance(arrived, Verdict) and not arrived.done:
             return Verdict(False, f"{arrived.text}; {who} is with me on the way")
         if not (yield from _comes_along(body, track, target)):
-            return Verdict(False, f"{who} did not follow me {goal}")
+            near = body.pose().distance_to(began.x_m, began.y_m) < _FIRST_LEG_M
+            unheeded = f", {_UNHEEDED}" if near else ""
+            return Verdict(False, f"{who} did not follow me {goal}{unheeded}")
         if isinstance(arrived, Verdict):
             break
     body.speak(f"{_called(target)}we are there")
@@ -118,6 +140,47 @@ def guide(
 
 def _called(target: str) -> str:
     return "" if target == PERSON else f"{target}, "
+
+
+def _whoever_heeds(
+    body: Body,
+    target: str,
+    room: str | None,
+    location: str | None,
+    along: Callable[[Track], Generator[Order, None, Verdict]],
+) -> Skill:
+    """Go with the person; where it is somebody else, who heeds no other name, try the next one.
+
+    People are not told apart by sight: whoever does not do what their name is asked to do is taken
+    for somebody else, as long as others are known to be about.
+    """
+    track = yield from _met(body, target, room, location)
+    tried: list[tuple[float, float]] = []
+    while not isinstance(track, Verdict):
+        tried.append((track.x_m, track.y_m))
+        done: Verdict = yield from along(track)
+        if done.done or target == PERSON or not done.text.endswith(_UNHEEDED):
+            return done
+        other = _somebody_else(body, tried, room)
+        if other is None:
+            return done
+        yield from go_and_face(body, other)
+        track = Track(body, other.x_m, other.y_m)
+    return track
+
+
+def _somebody_else(
+    body: Body, tried: list[tuple[float, float]], room: str | None
+) -> Sighting | None:
+    """The nearest person who was seen elsewhere than those."""
+    pose = body.pose()
+    others = [
+        place
+        for place in body.sightings.places(PERSON, least_hits=3, least_probability=0.4)
+        if all(math.dist((place.x_m, place.y_m), spot) > _ELSEWHERE_M for spot in tried)
+        and room in (None, body.static_map.room_at(place.x_m, place.y_m))
+    ]
+    return min(others, key=lambda p: pose.distance_to(p.x_m, p.y_m), default=None)
 
 
 def _met(

@@ -19,6 +19,9 @@ Steps: TypeAlias = Generator[Order, None, bool]
 _VIEWS = 5
 _ARRIVED_RAD = 0.2
 _NO_PROGRESS_S = 8.0
+_PATIENCE_S = 4.0
+_SOMEWHERE_M = 0.8
+MAKE_WAY = "excuse me, please let me pass"
 _LEG_S = 60.0
 STAND_OFFS_M = (0.4, 0.33, 0.28)
 FARTHER_M = (0.8, 0.6, 0.4, 0.28)  # a thing on a low table is out of view from close by
@@ -177,17 +180,24 @@ def drive(
     limit_s: float = _LEG_S,
     until: Callable[[], bool] | None = None,
 ) -> Steps:
-    """Drive until there, or until it takes too long, stops to come nearer, or ``until`` holds."""
+    """Drive until there, or until it takes too long, gets nowhere, or ``until`` holds.
+
+    Whoever may stand in the way is asked to make room, once.
+    """
     began_s = progress_s = body.now_s()
-    nearest_m = math.inf
+    been, nearest_m, asked = body.pose(), math.inf, False
     while True:
         pose, now_s = body.pose(), body.now_s()
         distance_m = pose.distance_to(x_m, y_m)
         turned = yaw_rad is None or abs(wrap_angle(yaw_rad - pose.yaw_rad)) < _ARRIVED_RAD
         if distance_m <= tolerance_m and turned:
             return True
-        if distance_m < nearest_m - 0.05:
-            nearest_m, progress_s = distance_m, now_s
+        # The way around leads away from the goal at first.
+        if distance_m < nearest_m - 0.05 or pose.distance_to(been.x_m, been.y_m) > _SOMEWHERE_M:
+            been, nearest_m, progress_s = pose, min(distance_m, nearest_m), now_s
+        if not asked and now_s - progress_s > _PATIENCE_S:
+            body.speak(MAKE_WAY)
+            asked, progress_s = True, now_s
         if now_s - progress_s > _NO_PROGRESS_S or now_s - began_s > limit_s:
             return False
         if until is not None and until():

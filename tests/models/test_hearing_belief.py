@@ -26,7 +26,8 @@ def test_the_shipped_belief_accepts_clear_commands_and_no_others() -> None:
     for worse in (
         replace(GOOD, log_probability=-1.5),
         replace(GOOD, no_speech=0.9, log_probability=-0.8),
-        replace(GOOD, voiced_s=0.3, log_probability=-0.8),
+        replace(GOOD, unknown=5, log_probability=-0.8),
+        replace(GOOD, prompted=True, log_probability=-1.2),
     ):
         assert belief.of(worse) < ACCEPT
 

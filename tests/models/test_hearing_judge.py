@@ -40,6 +40,11 @@ def test_all_else_is_not(judge: Judge, text: str) -> None:
     assert judge(text) == 0.0
 
 
+@pytest.mark.parametrize("text", ["call my brother and say that i am late", "happy day to you"])
+def test_a_word_of_a_known_question_is_no_question(judge: Judge, text: str) -> None:
+    assert judge(text) <= ASKS
+
+
 def test_what_lacks_a_name_is_doubted(judge: Judge) -> None:
     assert 0.0 < judge("put the coke on the boat shelf") < 0.5
 

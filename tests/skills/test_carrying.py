@@ -3,9 +3,12 @@ from __future__ import annotations
 import math
 
 from sage.skills.accompanying import follow, guide
-from sage.skills.body import Verdict
+from sage.skills.body import Hold, Verdict
 from sage.skills.carrying import bring, put
-from sage.skills.skills import Skill, find
+from sage.skills.intent import PERSON
+from sage.skills.looking import MAKE_WAY
+from sage.skills.skills import Skill, come_back, find
+from sage.values import Pose
 from tests.skills.kinematic_body import START, KinematicBody, carry_out
 
 APPLE = {"apple": (7.0, 1.5)}
@@ -123,3 +126,29 @@ def test_who_stays_behind_is_called_and_not_claimed() -> None:
     verdict = carry_out(guide(body, to="bedroom"), body)
     assert not verdict.done
     assert "did not follow me" in verdict.text
+
+
+def test_who_does_not_heed_a_name_is_taken_for_somebody_else() -> None:
+    for target, tried in (("Robin", 2), (PERSON, 1)):
+        body = KinematicBody({"person": (3.5, 2.0)}, more=[("person", 7.5, 2.0)])
+        assert carry_out(find(body, "person", "kitchen"), body).done
+        assert carry_out(find(body, "person", "living room"), body).done
+        verdict = carry_out(follow(body, target), body)
+        assert not verdict.done
+        assert len(body.spoken) == 3 * tried
+
+
+def test_who_stands_in_the_way_is_asked_to_make_room_once() -> None:
+    body = KinematicBody({})
+    skill, orders, verdict = come_back(body), 0, None
+    body.start = Pose(4.0, 1.0, 0.0)
+    while verdict is None:  # it stays where it is, whatever it is told
+        try:
+            next(skill)
+        except StopIteration as stop:
+            verdict = stop.value
+        body.obey(Hold())
+        orders += 1
+    assert not verdict.done
+    assert body.spoken == [MAKE_WAY]
+    assert orders * 0.1 > 10.0

@@ -11,18 +11,16 @@ step's inputs are the command's words and the parser's own earlier choices.
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from itertools import islice
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from models.backends import Backend
+from models.language.alternatives import matching, ranked_forms, twin_of, weighed
 from models.language.calibration import Calibration
 from models.language.decoding import (
     Float32Array,
@@ -44,10 +42,11 @@ from models.language.forms import (
     encode,
     read,
 )
+from models.language.manner import negated, told_to_stay, without_greeting
 from models.language.recall import Recall, Recalled
 from models.language.words import MAX_TOKENS, WordTokenizer
 from sage.skills.entities import Tagged, tag
-from sage.skills.meaning import UNKNOWN, Entity, Meaning
+from sage.skills.meaning import UNKNOWN, Meaning
 
 MAX_CHARS: Final = 300
 """A longer text is no command."""
@@ -60,26 +59,13 @@ MAX_STEPS: Final = 12
 
 _AT_ONCE: Final = 12  # commands in one run of the network: what fits the processor's cache
 _NOTHING: Final = Tagged((), ())
-_AND: Final = "( find ( lambda $1 e ( and ( "
 _SURE_NATS: Final = 0.1  # a form of lower energy is not asked about
-_CONSIDERED: Final = 6
 _NO_MEANING: Final = np.zeros(0, np.float32)
 _MASKS: Final = np.full(SLOTS, MASK_ID, np.int64)
 _UNDECIDED: Final = np.full(SLOTS, math.log(len(VOCABULARY)), np.float32)
 _ROWS: Final = np.arange(SLOTS)
 _UNKNOWN_FORM: Final = (UNKNOWN_ID, *[PAD_ID] * (SLOTS - 1))
 _STOP_FORM: Final = encode(("(", "stop", ")"))
-_GREETING: Final = re.compile(
-    r"(?:hello|hi|hey|good (?:morning|evening|day))(?: there)?(?: robot)? (?=.)"
-)
-_NEGATION: Final = re.compile(
-    r"(?:(?:no|please|robot|hey|okay|well|but|and|you|should|must|um|uh) )*"
-    r"(?:don't|dont|do not|never|must not|mustn't|should not|shouldn't|avoid|not)\b"
-)
-_STAND_STILL: Final = re.compile(
-    _NEGATION.pattern + r" (?:you )?(?:move|budge|moving|drive on|go (?:on|any further))"
-    r"(?: (?:please|now|robot|any more|anymore|at all|a bit))*$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,14 +270,13 @@ class Parser:
         form, energy = draft.form, draft.energy
         recalled = self._recalled(draft)
         if recalled is not None:
-            ranked = _ranked(draft.log_probs, recalled)
+            ranked = ranked_forms(draft.log_probs, recalled)
             if ranked:
                 form, energy = ranked[0][1], ranked[0][0]
         elif not read(form):
             form = next(likeliest_forms(draft.log_probs), _UNKNOWN_FORM)
         if form != _STOP_FORM and negated(draft.tagged.words):
-            still = _STAND_STILL.match(" ".join(draft.tagged.words))
-            form = _STOP_FORM if still else _UNKNOWN_FORM
+            form = _STOP_FORM if told_to_stay(draft.tagged.words) else _UNKNOWN_FORM
         if form == draft.form:
             return draft if energy == draft.energy else replace(draft, energy=energy)
         nll = -draft.log_probs[_ROWS, form]
@@ -315,8 +300,8 @@ class Parser:
         form = read(draft.form)
         if not draft.readable or not form:
             return Meaning(draft.text, (UNKNOWN,), draft.tagged.entities, 1.0)
-        energy, margin, runner_up = self.judged(draft, _meant)
-        twin = _twin(draft.form)
+        energy, margin, runner_up = self.judged(draft, weighed)
+        twin = twin_of(draft.form)
         if twin is not None:  # slot by slot it may be either of the two
             said = np.exp(draft.log_probs[_ROWS, draft.form])
             said += np.where(np.equal(draft.form, twin), 0.0, np.exp(draft.log_probs[_ROWS, twin]))
@@ -343,7 +328,7 @@ class Parser:
             return energy, 0.0, ()
         recalled = self._recalled(draft)
         if recalled is not None:
-            base, ranked = energy, iter(_ranked(draft.log_probs, recalled))
+            base, ranked = energy, iter(ranked_forms(draft.log_probs, recalled))
         else:
             base = form_nll(draft.log_probs, draft.form)
             found = likeliest_forms(draft.log_probs)
@@ -356,51 +341,6 @@ class Parser:
             if form != draft.form:
                 energy = -math.log(math.exp(-energy) + math.exp(-cost))
         return max(0.0, energy), 10.0, ()
-
-
-def _meant(form: tuple[str, ...]) -> tuple[str, ...]:
-    """A form less what means nothing: a conjunction is one with or without ``and``."""
-    return tuple([token for token in form if token not in ("(", "and", ")")])
-
-
-@lru_cache(maxsize=256)
-def _twin(form: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Of a search the same with ``and`` where it is without, and without where it is with it."""
-    text = " ".join(read(form))
-    if not text.startswith("( find ( lambda $1 e ( is_a") and not text.startswith(_AND):
-        return None
-    if text.startswith(_AND):
-        other = f"( find ( lambda $1 e ( {text.removeprefix(_AND)}".removesuffix(" )")
-    else:
-        other = text.replace("( lambda $1 e (", "( lambda $1 e ( and (", 1) + " )"
-    try:
-        twin = encode(tuple(other.split()))
-    except ValueError:
-        return None
-    return twin if read(twin) else None
-
-
-def _ranked(log_probs: Float32Array, recalled: Recalled) -> list[tuple[float, tuple[int, ...]]]:
-    """Forms with their cost (negative log-probability, nats), the likeliest first, after what was
-    recalled is counted in; what is left of the probability is of forms that gain nothing."""
-    forms = dict.fromkeys(islice(likeliest_forms(log_probs), _CONSIDERED))
-    forms |= dict.fromkeys(form for form, gain in recalled.gains.items() if gain > 0.0)
-    found = [(form_nll(log_probs, form), form) for form in forms]
-    rest = max(0.0, 1.0 - sum([math.exp(-nll) for nll, _ in found]))
-    costs = [(nll - recalled.gain(form), form) for nll, form in found]
-    total = sum([math.exp(-cost) for cost, _ in costs]) + rest * math.exp(recalled.otherwise)
-    return sorted([(cost + math.log(total), form) for cost, form in costs])
-
-
-def without_greeting(words: Sequence[str]) -> tuple[str, ...]:
-    """The words after a greeting at their beginning, if there are any."""
-    match = _GREETING.match(" ".join(words))
-    return tuple(" ".join(words)[match.end() :].split()) if match else tuple(words)
-
-
-def negated(words: Sequence[str]) -> bool:
-    """Whether the words say what not to do."""
-    return _NEGATION.match(" ".join(words)) is not None
 
 
 def certain(draft: Draft, nats: float = CERTAIN_NATS) -> bool:
@@ -427,28 +367,3 @@ def alike(one: Float32Array, other: Float32Array) -> float:
     if not len(one) or not len(other):
         return -1.0
     return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other) + 1e-9))
-
-
-def matching(form: tuple[str, ...], entities: tuple[Entity, ...]) -> tuple[Entity, ...]:
-    """The entities without those that a speaker's restart said twice in a row.
-
-    "go to the cabinet go to the cabinet and get the coke" names one cabinet.
-    """
-    if len(entities) < 2:
-        return entities
-    wanted = Counter(token.strip("<>") for token in form if token.startswith("<"))
-    had = Counter(entity.sort for entity in entities)
-    kept: list[Entity] = []
-    last: dict[str, Entity] = {}
-    for entity in entities:
-        before = last.get(entity.sort)
-        if (
-            before is not None
-            and before.name == entity.name
-            and had[entity.sort] > wanted[entity.sort]
-        ):
-            had[entity.sort] -= 1
-            continue
-        last[entity.sort] = entity
-        kept.append(entity)
-    return tuple(kept)

@@ -14,6 +14,7 @@ import pytest
 
 from models.artifacts import CARD
 from models.language import artifacts, evaluate
+from models.language.alternatives import matching
 from models.language.calibration import Calibration
 from models.language.corpus import Example, folds, form_folds, noisy, read_pairs
 from models.language.forms import (
@@ -26,7 +27,8 @@ from models.language.forms import (
     read,
     tokens_of,
 )
-from models.language.parser import Parser, certain, matching, stable, without_greeting
+from models.language.manner import without_greeting
+from models.language.parser import Parser, certain, stable
 from models.language.words import SPECIAL, WordTokenizer, build
 from sage.irp import ConfigError, ModelError
 from sage.skills.entities import CLASS_TOKENS, tag

@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from sage.clock import RealClock
 
     runtime = build(config, clock=RealClock())
+    if (doing := _hears_and_speaks(runtime)) and not args.quiet:
+        print(doing)
     try:
         if runtime.body is None and (args.say or args.script or args.stdin):
             raise ConfigError(
@@ -80,6 +82,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if fault is not None and not summary.interrupted:
         raise fault  # after the summary: what was recorded until then is not lost
     return summary.exit_code
+
+
+def _hears_and_speaks(runtime: Runtime) -> str:
+    """Who makes words of speech, and who says some; empty where nobody does."""
+    heard, voice = runtime.listening.recogniser, runtime.voice
+    parts = [f"hearing with {heard}"] if heard else []
+    if voice.name != "none" or runtime.listening.scheme == "mic":
+        parts.append(voice.told)
+    return ", ".join(parts)
 
 
 def _voice(text: str) -> tuple[Float32Array, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from orchestrator.trust import INITIAL
 from plugins.detection import DetectionConfig
 from plugins.detection_memory import DetectionMemory
 from sage.build import RunConfig, Runtime, build
+from sage.build.listening import Listening, voice_for
 from sage.clock import VirtualClock
 from sage.describing import describe
 from sage.hearing import RATE_HZ
 from sage.irp.errors import ConfigError
 from sage.telemetry import Credited, Event, Heard, Moved, Parsed, Saw, Scored
 from sage.values import Twist
+from sage.voice import Voice
 from sage.worlds.apartment.judge import judge
 from sage.worlds.apartment.voices import recording_for
 
@@ -234,3 +237,61 @@ def test_a_detector_knows_its_source_s_last_frame(
 def test_a_detector_stays_in_its_thread() -> None:
     with pytest.raises(ConfigError, match="valid: thread"):
         RunConfig(detection=DetectionConfig("any.onnx"), isolation={"detection": "process"})
+
+
+def test_what_is_told_is_said_aloud_and_the_voice_ends_with_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    closed: list[bool] = []
+
+    class Loud(Voice):
+        def speak(self, text: str) -> None:
+            said.append(text)
+
+        def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr("sage.build.listening.open_voice", lambda name, on: Loud(name, (), "", on))
+    clock = VirtualClock()
+    config = RunConfig(camera="sim:apartment?seed=0", voice="auto", recogniser="pocketsphinx")
+    runtime = build(config, clock=clock, lockstep=True, see=False)
+    try:
+        trip = Trip(runtime, clock)
+        trip.agent.hear("tell me the time")
+        trip.until_idle(5.0)
+    finally:
+        runtime.close()
+    assert [text for text in said if text.startswith("It is")]
+    assert closed == [True]
+
+
+@pytest.mark.parametrize(
+    ("mic", "voice", "expected"),
+    [
+        (None, None, "none"),
+        ("mic:", None, "auto"),
+        ("mic:", "none", "none"),
+        (None, "auto", "auto"),
+    ],
+)
+def test_it_speaks_by_default_where_a_real_microphone_listens(
+    monkeypatch: pytest.MonkeyPatch, mic: str | None, voice: str | None, expected: str
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("sage.build.listening.open_voice", lambda name, on: opened.append(name))
+    voice_for(RunConfig(mic=mic, voice=voice), lambda speaking: None)
+    assert opened == [expected]
+
+
+@pytest.mark.parametrize(("scheme", "muted"), [("mic", [True, False]), ("sim", [])])
+def test_ears_are_closed_only_where_they_would_hear_the_robot(
+    scheme: str, muted: list[bool]
+) -> None:
+    told: list[bool] = []
+    listening = object.__new__(Listening)
+    listening.scheme = scheme
+    listening.ears = SimpleNamespace(mute=told.append)  # type: ignore[assignment]
+    listening.mute(True)
+    listening.mute(False)
+    assert told == muted

@@ -32,6 +32,7 @@ BAD = [
     (["--mic", "file:/does/not/exist.wav"], "/does/not/exist.wav"),
     (["--mic", "telephone:"], "mic:"),
     (["--recogniser", "oracle"], "pocketsphinx"),
+    (["--voice", "esspeak"], "espeak-ng"),
     (["--policy", "fifo"], "greedy, proportional, equal, edf"),
     (["--budget", "0"], "(0, 1]"),
     (["--budget", "1.5"], "(0, 1]"),

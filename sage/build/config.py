@@ -14,6 +14,7 @@ from plugins.language import LanguageConfig, LanguagePlugin
 from plugins.vision import VisionConfig, VisionPlugin
 from sage.hearing.endpoint import EarsConfig
 from sage.irp import ConfigError
+from sage.voice import check_voice
 
 ParserName = Literal["language", "grammar"]
 PARSERS: tuple[ParserName, ...] = get_args(ParserName)
@@ -30,6 +31,8 @@ class RunConfig:
         mic: URI of the microphone; ``sim:`` with the apartment and ``none:`` otherwise.
         recogniser: who makes words of speech, by name; ``auto`` is Whisper where it is installed
             and PocketSphinx elsewhere.
+        voice: who says aloud what the robot tells, by name; ``auto`` is what is installed. By
+            default ``auto`` where a real microphone listens, and ``none`` elsewhere.
         parser: who makes sense of words: the language plugin, or the rule grammar.
         plugins: names of installed third-party plugins that see the camera too.
         isolation: by plugin name, whether it runs in a thread (the default) or in a process of
@@ -43,6 +46,7 @@ class RunConfig:
     robot: str | None = None
     mic: str | None = None
     recogniser: str = "auto"
+    voice: str | None = None
     parser: ParserName = "language"
     plugins: tuple[str, ...] = ()
     isolation: dict[str, Isolation] = field(default_factory=dict)
@@ -62,6 +66,8 @@ class RunConfig:
             raise ConfigError(
                 f"command_limit_s must lie in [1, 3600] s, got {self.command_limit_s}"
             )
+        if self.voice is not None:
+            check_voice(self.voice)
         if self.parser not in PARSERS:
             raise ConfigError(f"parser {self.parser!r} is none of {', '.join(PARSERS)}")
         self._check_isolation(self.isolation)

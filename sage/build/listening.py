@@ -15,6 +15,7 @@ from sage.sensors import Source
 from sage.skills.agent import Report
 from sage.telemetry import Observer
 from sage.values import Observation
+from sage.voice import Voice, open_voice
 
 
 class Listening:
@@ -73,6 +74,11 @@ class Listening:
             self.microphone.stop()
             raise
 
+    def mute(self, speaking: bool) -> None:
+        """Close the ears while the robot speaks, where they would hear it."""
+        if self.scheme == "mic" and self.ears is not None:
+            self.ears.mute(speaking)
+
     @property
     def loudspeaker(self) -> SimulatedMicrophone | None:
         """Where voices are played; None where real people speak."""
@@ -110,6 +116,12 @@ class Listening:
         self.microphone.stop()
         if self.ears is not None:
             self.ears.stop()
+
+
+def voice_for(config: RunConfig, on_speaking: Callable[[bool], None]) -> Voice:
+    """Who says aloud what the robot tells; ConfigError where that voice is not installed."""
+    people = config.mic is not None and check_microphone(config.mic).scheme == "mic"
+    return open_voice(config.voice or ("auto" if people else "none"), on_speaking)
 
 
 def _activity() -> VoiceActivity:

@@ -20,7 +20,7 @@ from plugins.vision import VisionPlugin
 from sage.build.body import Bystander, RobotBody, skill_without_robot
 from sage.build.config import RunConfig
 from sage.build.crediting import Crediting
-from sage.build.listening import Listening
+from sage.build.listening import Listening, voice_for
 from sage.build.plugins import installed_plugin, later_worth
 from sage.build.understanding import Understanding, known_answer, remembered_dialogue
 from sage.clock import Clock
@@ -129,6 +129,8 @@ class Runtime:
             self._onlooker.voices.append(lambda text: world.speak(text[:_LONGEST_SPEECH]))
         self.answers = Answers(known_answer)
         self.agent = self._make_agent()
+        self.voice = voice_for(config, lambda speaking: self.listening.mute(speaking))
+        self._onlooker.voices.append(self.voice.speak)
         self.listening = Listening(
             config,
             clock,
@@ -204,6 +206,7 @@ class Runtime:
         """Stop the robot, the source, the lanes, the world: in that order, whatever fails."""
         for stop in (
             self.gate.emergency_stop,
+            self.voice.close,
             self.listening.stop,
             self.source.stop,
             self.orchestrator.close,

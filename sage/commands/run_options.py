@@ -38,7 +38,7 @@ examples:
   sage run --camera file:clip.mp4 --duration 20   vision on a video, nothing to drive
   sage run --camera file:clip.mp4 --detector yolo.onnx --labels names.txt    your own detector
   sage run --camera file:clip.mp4 --mic file:take.wav    what is seen and what is said
-  sage run --camera camera:0 --mic mic: --robot python:mybase:Base
+  sage run --camera camera:0 --mic mic: --robot python:mybase:Base --voice espeak-ng
   sage run --budget 0.5 --policy edf              half the compute, earliest deadline first
   sage run --isolation vision=process             what vision does to itself stays there
 
@@ -69,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
         "--recogniser",
         metavar="NAME",
         help="who makes words of speech (auto: whisper where it is installed, else pocketsphinx)",
+    )
+    where.add_argument(
+        "--voice",
+        metavar="NAME",
+        help="who says aloud what the robot tells: auto, espeak-ng, piper, none "
+        "(auto with mic:, else none)",
     )
     where.add_argument(
         "--robot", metavar="URI", help="sim:, record:PATH.jsonl, python:module:Class, none:"
@@ -135,7 +141,7 @@ def run_config(args: argparse.Namespace) -> RunConfig:
     changes: dict[str, Any] = {}
     if args.camera is not None:
         changes["camera"] = args.camera
-    for name in ("robot", "mic", "recogniser", "parser"):
+    for name in ("robot", "mic", "recogniser", "voice", "parser"):
         if (value := getattr(args, name)) is not None:
             changes[name] = value
     if args.state is not None:

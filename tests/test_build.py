@@ -19,6 +19,9 @@ from sage.clock import VirtualClock
 from sage.describing import describe
 from sage.hearing import RATE_HZ
 from sage.irp.errors import ConfigError
+from sage.skills.agent import Report
+from sage.skills.body import Verdict
+from sage.skills.intent import Intent
 from sage.telemetry import Credited, Event, Heard, Moved, Parsed, Saw, Scored
 from sage.values import Twist
 from sage.voice import Voice
@@ -295,3 +298,26 @@ def test_ears_are_closed_only_where_they_would_hear_the_robot(
     listening.mute(True)
     listening.mute(False)
     assert told == muted
+
+
+@pytest.mark.parametrize(
+    ("text", "done", "asked", "over"),
+    [
+        ("go to the sink", False, ("go to the sink in the kitchen",), True),
+        ("tell me the time", True, (), True),
+        ("what is the national handsome", False, (), True),
+        ("go to the", False, (), False),
+    ],
+)
+def test_what_is_said_after_an_answer_does_not_continue_a_sentence(
+    text: str, done: bool, asked: tuple[str, ...], over: bool
+) -> None:
+    answered: list[bool] = []
+    listening = object.__new__(Listening)
+    listening._told = 0
+    listening.ears = SimpleNamespace(answered=lambda: answered.append(True))  # type: ignore[assignment]
+    intent = Intent("say", None, text, words="the time") if done else None
+    report = Report(0, text, intent, Verdict(done, ""), 0.0, 1.0, asked=asked)
+    listening.answer([report])
+    listening.answer([report])
+    assert answered == [True] * over

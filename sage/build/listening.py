@@ -17,6 +17,8 @@ from sage.telemetry import Observer
 from sage.values import Observation
 from sage.voice import Voice, open_voice
 
+_SENTENCE_WORDS = 5
+
 
 class Listening:
     """A microphone and the ears that listen to it.
@@ -102,13 +104,15 @@ class Listening:
             self.microphone.pump(until_s)
 
     def answer(self, reports: Sequence[Report]) -> None:
-        """Once a command was done, or asked back, what is said next does not continue it.
+        """What is said next does not continue what was done, asked back, or a misheard sentence.
+
+        Few words that mean nothing may be a beginning, though: their speaker pauses.
 
         Args:
             reports: all so far, the oldest first.
         """
         new, self._told = reports[self._told :], len(reports)
-        if self.ears is not None and any(report.verdict.done or report.asked for report in new):
+        if self.ears is not None and any(map(_is_over, new)):
             self.ears.answered()
 
     def stop(self) -> None:
@@ -116,6 +120,12 @@ class Listening:
         self.microphone.stop()
         if self.ears is not None:
             self.ears.stop()
+
+
+def _is_over(report: Report) -> bool:
+    """Whether the speaker has had an answer to a whole sentence."""
+    misheard = report.intent is None and len(report.text.split()) >= _SENTENCE_WORDS
+    return report.verdict.done or bool(report.asked) or misheard
 
 
 def voice_for(config: RunConfig, on_speaking: Callable[[bool], None]) -> Voice:
